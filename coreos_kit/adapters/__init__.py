@@ -1,0 +1,1 @@
+"""The outside world, one library each. Only `cli.wiring` picks among them."""

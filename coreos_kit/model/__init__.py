@@ -1,0 +1,1 @@
+"""Frozen values, checked where they enter and passed on as they are."""

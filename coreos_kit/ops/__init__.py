@@ -1,0 +1,1 @@
+"""One verb a module. Handed ports; never imports an adapter."""

@@ -1,0 +1,1 @@
+"""Fakes that keep the promises of `coreos_kit.ports`, for our tests and for yours."""

@@ -1,0 +1,1 @@
+"""Unit files as text: parsed, serialised, hashed, rendered, linted. Nothing here runs one."""
