@@ -1,0 +1,83 @@
+"""What was seen on a cluster: machines, units, containers, registrations. Never what should be there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from coreos_kit.model.names import UnitName
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedUnit:
+    """A unit of the kit, or one that stands where the kit wants to put its own."""
+
+    name: UnitName
+    machine: str
+    text: str | None  # of the file that systemd reads; None: there is no file
+    load_state: str
+    active_state: str
+    sub_state: str
+    fragment_path: str
+    needs_reload: bool = False
+    restarts: int = 0
+    since: str = ""  # ActiveEnterTimestamp
+    project: str = ""  # of [X-CoreosKit]; "": not the kit's
+    service: str = ""
+
+    @property
+    def is_active(self) -> bool:
+        """Whether systemd says active; `activating` and `reloading` are not."""
+        return self.active_state == "active"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedContainer:
+    """A container as the engine lists it; `image` is as it was asked for at `run`."""
+
+    name: str
+    id: str
+    state: str  # running, exited, created, …
+    image: str
+    ports: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMachine:
+    """One machine's snapshot, taken in one round trip."""
+
+    name: str
+    machine_id: str
+    boot_id: str
+    private_ip: str
+    public_ip: str
+    metadata: Mapping[str, str]
+    units: tuple[ObservedUnit, ...] = ()
+    containers: tuple[ObservedContainer, ...] = ()
+    environment: str | None = None  # the text of the profile's environment file; None: no such file
+    clock: float = 0.0  # seconds since the epoch, as the machine has it
+    release: str = ""  # PRETTY_NAME of /etc/os-release
+    engine_error: str = ""  # why its containers could not be listed
+    etcd_state: str = ""  # ActiveState of the profile's etcd unit
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A cluster at one moment: what each machine said, and why the others said nothing."""
+
+    machines: Mapping[str, ObservedMachine]
+    unreachable: Mapping[str, str] = field(default_factory=dict)
+
+    def units(self, name: UnitName) -> tuple[ObservedUnit, ...]:
+        """Return the unit as each machine that has it shows it, in the order of the machines' names."""
+        return tuple(
+            unit for _, machine in sorted(self.machines.items()) for unit in machine.units if unit.name == name
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdEntry:
+    """A key of etcd, with how long it will live."""
+
+    key: str
+    value: str
+    ttl_left_s: float | None = None  # None: it has no TTL
+    ttl_granted_s: float | None = None  # None: etcd does not say (v2 never does)

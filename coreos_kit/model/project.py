@@ -1,0 +1,235 @@
+"""What coreos-kit.toml says, after it has been checked: services, balancers, clusters.
+
+Overrides of a cluster are applied already: a `Cluster` carries its own services and balancers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.profile import Profile
+
+DISCOVERY_SUFFIX = "-discovery"
+
+
+class HealthKind(StrEnum):
+    """How a backend is asked whether it is well."""
+
+    HTTP = "http"
+    TCP = "tcp"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One check of a backend; `fall` failures in a row take it out, a refused connection at once."""
+
+    kind: HealthKind = HealthKind.HTTP
+    path: str = "/"
+    timeout_s: int = 2
+    fall: int = 3
+
+
+class KeyForm(StrEnum):
+    """What a registration's key ends in."""
+
+    IP = "ip"
+    IP_PORT = "ip-port"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What the sidekick keeps alive in etcd: `<prefix>/<private ip>` = `<private ip>:<instance>`."""
+
+    prefix: str
+    key: KeyForm = KeyForm.IP
+    ttl_s: int = 30
+    renew_s: int = 10
+    drain_s: int = 2
+
+    def key_for(self, private_ip: str, instance: str) -> str:
+        """Return the whole key of one instance on the machine with that private address."""
+        last = private_ip if self.key is KeyForm.IP else f"{private_ip}-{instance}"
+        return f"{self.prefix}/{last}"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What `[X-Fleet]` gets from the configuration, each as it is written there."""
+
+    conflicts: tuple[str, ...] = ()
+    machine_metadata: tuple[str, ...] = ()  # "key=value" each
+    machine_id: str = ""
+    is_global: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A template unit that runs a container, with its instances in the configured order."""
+
+    name: str
+    image: str
+    command: str
+    container_port: int | None
+    instances: tuple[str, ...]
+    requirements: Requirements = field(default_factory=Requirements)
+    env: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
+    run_args: tuple[str, ...] = ()
+    stop_timeout_s: int = 10
+    stop_signal: str = ""
+    health: Health = field(default_factory=Health)
+    registration: Registration | None = None
+
+    @property
+    def template(self) -> UnitName:
+        """The template unit, e.g. ``apache@.service``."""
+        return UnitName.parse(f"{self.name}@.service")
+
+    @property
+    def sidekick(self) -> UnitName | None:
+        """The template unit that registers it, e.g. ``apache-discovery@.service``."""
+        return UnitName.parse(f"{self.name}{DISCOVERY_SUFFIX}@.service") if self.registration else None
+
+    def units(self) -> tuple[UnitName, ...]:
+        """Return every instance and its sidekick, in the configured order, each main unit first."""
+        templates = [self.template, *([self.sidekick] if self.sidekick else [])]
+        return tuple(template.instantiate(instance) for instance in self.instances for template in templates)
+
+
+class Bind(StrEnum):
+    """The address on which a balancer's port is published."""
+
+    PUBLIC = "public"
+    PRIVATE = "private"
+    ANY = "any"
+
+
+class Watcher(StrEnum):
+    """What keeps the pool current inside the balancer's container."""
+
+    KIT = "kit"
+    CONFD = "confd"
+
+
+@dataclass(frozen=True, slots=True)
+class Confd:
+    """Where the confd binary of a `watcher = "confd"` balancer comes from, and how often it polls."""
+
+    path: str = ""
+    url: str = ""
+    sha256: str = ""
+    interval_s: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBalancer:
+    """A plain unit that runs Nginx in front of the service `upstream`."""
+
+    name: str
+    image: str
+    upstream: str
+    port: int = 80
+    bind: Bind = Bind.PUBLIC
+    watcher: Watcher = Watcher.KIT
+    confd: Confd = field(default_factory=Confd)
+    requirements: Requirements = field(default_factory=Requirements)
+    env: Mapping[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
+    run_args: tuple[str, ...] = ()
+    stop_timeout_s: int = 10
+
+    @property
+    def unit(self) -> UnitName:
+        """The plain unit, e.g. ``nginx_lb.service``."""
+        return UnitName.parse(f"{self.name}.service")
+
+
+class DriverKind(StrEnum):
+    """Who runs the units."""
+
+    AUTO = "auto"
+    FLEET = "fleet"
+    SYSTEMD = "systemd"
+
+
+class EtcdApi(StrEnum):
+    """The two keyspaces of etcd; a key of one is invisible to the other."""
+
+    V2 = "v2"
+    V3 = "v3"
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdSettings:
+    """How etcd is reached; without `endpoints` it is etcd on each machine, port 2379, over SSH."""
+
+    api: EtcdApi | None = None  # None: the profile's
+    endpoints: tuple[str, ...] = ()
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    username: str = ""
+    password_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineEntry:
+    """A machine of a cluster as the configuration (or the lab) names it."""
+
+    name: str
+    destination: str  # of ssh: [user@]host[:port], or an alias of ~/.ssh/config
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    private_ip: str = ""  # "": the machine's address inside the cluster's private network
+    public_ip: str = ""  # "": the source address of the machine's default route
+    identity_file: str = ""  # "", "": as ssh -G says
+    known_hosts_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """One place where the project runs, with its overrides applied."""
+
+    name: str
+    profile: Profile
+    driver: DriverKind
+    machines: tuple[MachineEntry, ...]
+    services: tuple[Service, ...]
+    load_balancers: tuple[LoadBalancer, ...]
+    lab: str = ""
+    private_network: str = ""  # CIDR; picks each machine's private address, and is the pool's allow-list
+    push_to: str = ""
+    etcd: EtcdSettings = field(default_factory=EtcdSettings)
+    accept_new_host_keys: bool = False
+
+    @property
+    def etcd_api(self) -> EtcdApi:
+        """The API that sidekicks write and balancers read."""
+        return self.etcd.api or EtcdApi(self.profile.etcd_api)
+
+    def service(self, name: str) -> Service | None:
+        """Return the service of that name, if there is one."""
+        return next((service for service in self.services if service.name == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A whole workspace: what it is called and every cluster that it can run on."""
+
+    root: Path
+    name: str
+    image_prefix: str
+    base_image: str
+    default_cluster: str
+    clusters: Mapping[str, Cluster]
+
+    @property
+    def file(self) -> Path:
+        """The configuration file itself."""
+        return self.root / "coreos-kit.toml"
+
+    def image_reference(self, image: str) -> str:
+        """Return what a machine pulls for `image`, e.g. ``user_name/apache``; a tag stays as it is."""
+        return f"{self.image_prefix}/{image}" if self.image_prefix else image

@@ -1,0 +1,149 @@
+"""The doors to the outside world, as `ops` needs them. Adapters stand behind; fakes are in `testing`."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Protocol
+
+from coreos_kit.model.cluster import EtcdEntry, Observation
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.project import EtcdApi
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A command that came to its end."""
+
+    argv: tuple[str, ...]
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def text(self) -> str:
+        """What it printed; bytes that are not UTF-8 come out as U+FFFD."""
+        return self.stdout.decode("utf-8", "replace")
+
+    @property
+    def error_text(self) -> str:
+        """What it complained about."""
+        return self.stderr.decode("utf-8", "replace")
+
+
+class Runner(Protocol):
+    """The one door to processes on a machine, or on the workstation.
+
+    Raises `Unreachable` where the machine can't be reached, `CommandFailed` for a code other than 0
+    when `check` is on, `TimedOut` when the command takes longer than `timeout_s` (it may run on).
+    """
+
+    @property
+    def machine(self) -> str:
+        """The machine's name in the configuration; "" is the workstation."""
+        ...
+
+    def run(
+        self, argv: Sequence[str], *, stdin: bytes = b"", root: bool = False, timeout_s: float = 30, check: bool = True
+    ) -> Completed:
+        """Run a command to its end, as root through ``sudo -n`` if asked."""
+        ...
+
+    def run_script(
+        self,
+        script: str,
+        args: Sequence[str] = (),
+        *,
+        stdin: bytes = b"",
+        root: bool = False,
+        timeout_s: float = 30,
+        check: bool = True,
+    ) -> Completed:
+        """Run a constant text with bash; values reach it as positional arguments and stdin only."""
+        ...
+
+    def stream(
+        self, argv: Sequence[str], on_line: Callable[[str], None], *, stop: Event, stdin: bytes = b"", root: bool = False
+    ) -> int:
+        """Hand each line of stdout and stderr on as it comes, until the end or until `stop` is set; return the code."""
+        ...
+
+    def interactive(self, argv: Sequence[str]) -> int:
+        """Give the terminal to a command (none: a login shell) and return its code."""
+        ...
+
+    def forward(self, host: str, port: int) -> AbstractContextManager[tuple[str, int]]:
+        """Open a way to `host:port` as this machine sees it; hands out a local address to connect to."""
+        ...
+
+
+class EtcdStore(Protocol):
+    """The keys of etcd in one API. Raises `Unreachable` when no member answers in time."""
+
+    @property
+    def api(self) -> EtcdApi:
+        """The keyspace that this store reads."""
+        ...
+
+    def entries(self, prefix: str) -> tuple[EtcdEntry, ...]:
+        """Return every key below `prefix` (a folder, without trailing slash) in order, with TTLs left.
+
+        A prefix that holds nothing gives nothing; that is no error.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one machine is asked in one go, in the order of the fields.
+
+    `files` maps a path below /etc to its content and mode, written atomically.
+    """
+
+    machine: str
+    stop: tuple[UnitName, ...] = ()
+    remove: tuple[UnitName, ...] = ()
+    write: Mapping[UnitName, str] = field(default_factory=dict)
+    environment: str | None = None  # the environment file that the kit writes, if it has to change
+    start: tuple[UnitName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnitOutcome:
+    """What a machine says of a unit after it was asked something; `journal` only where it failed."""
+
+    name: UnitName
+    machine: str
+    active_state: str
+    sub_state: str
+    result: str  # systemd's Result=
+    journal: tuple[str, ...] = ()
+
+
+class ClusterDriver(Protocol):
+    """Somewhere units run: fleet, or plain systemd on machines reached over SSH."""
+
+    def observe(self, names: Collection[UnitName]) -> Observation:
+        """Take one snapshot of every machine: all units of the kit, and whatever stands under `names`.
+
+        Costs one round trip a machine, all at once. A machine that is silent is in `unreachable`.
+        """
+        ...
+
+    def apply(self, change: Change) -> tuple[UnitOutcome, ...]:
+        """Stop, remove, write, reload once, start; return what became of `stop`, `remove` and `start`.
+
+        Returns when systemd has finished the jobs. Safe to repeat. Raises `Unreachable` or `CommandFailed`
+        when the machine could not be asked; a unit that does not start is an outcome, not an exception.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """The container engine (docker or podman) on one machine."""
+
+    def pull(self, reference: str) -> str:
+        """Pull an image and return its digest, `sha256:…`, in the repository that it was pulled from."""
+        ...
