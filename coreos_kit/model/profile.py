@@ -1,7 +1,9 @@
 """What differs between operating systems, as one small table (reference: each system's own documentation)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class Dependency(StrEnum):
@@ -29,3 +31,57 @@ class Profile:
     dependency: Dependency
     pull_may_fail: bool  # whether a failing pull leaves the start alone
     etcd_port: int = 2379
+
+
+# The words after podman's `exec -e NAME` hand the host's own NAME to the container.
+_ETCDCTL_IN_CONTAINER = ("/usr/bin/podman", "exec", "-e", "ETCDCTL_API", "etcd-member", "etcdctl")
+
+COREOS = Profile(
+    name="coreos",
+    etcd_unit="etcd.service",
+    etcd_api="v2",
+    etcdctl=("/usr/bin/etcdctl",),
+    engine="docker",
+    engine_path="/usr/bin/docker",
+    engine_unit="docker.service",
+    environment_file="/etc/environment",
+    writes_environment_file=False,
+    kill_mode="none",
+    restart="",
+    dependency=Dependency.REQUIRES,
+    pull_may_fail=False,
+)
+
+DEBIAN = Profile(
+    name="debian",
+    etcd_unit="etcd.service",
+    etcd_api="v3",
+    etcdctl=("/usr/bin/etcdctl",),
+    engine="docker",
+    engine_path="/usr/bin/docker",
+    engine_unit="docker.service",
+    environment_file="/etc/coreos-kit/host.env",
+    writes_environment_file=True,
+    kill_mode="mixed",
+    restart="always",
+    dependency=Dependency.WANTS,
+    pull_may_fail=True,
+)
+
+# etcd-member.service conflicts with a unit called etcd.service, so that name must not be pulled in.
+FLATCAR = replace(DEBIAN, name="flatcar", etcd_unit="etcd-member.service")
+
+# No etcdctl on the host: etcd runs in a container that its documentation calls etcd-member.
+FEDORA_COREOS = replace(
+    DEBIAN,
+    name="fedora-coreos",
+    etcd_unit="etcd-member.service",
+    etcdctl=_ETCDCTL_IN_CONTAINER,
+    engine="podman",
+    engine_path="/usr/bin/podman",
+    engine_unit="",
+)
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {profile.name: profile for profile in (COREOS, FLATCAR, FEDORA_COREOS, DEBIAN)}
+)
