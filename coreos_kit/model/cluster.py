@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from coreos_kit.errors import KitError
 from coreos_kit.model.names import UnitName
 
 
@@ -64,7 +65,7 @@ class Observation:
     """A cluster at one moment: what each machine said, and why the others said nothing."""
 
     machines: Mapping[str, ObservedMachine]
-    unreachable: Mapping[str, str] = field(default_factory=dict)
+    unreachable: Mapping[str, KitError] = field(default_factory=dict)
 
     def units(self, name: UnitName) -> tuple[ObservedUnit, ...]:
         """Return the unit as each machine that has it shows it, in the order of the machines' names."""

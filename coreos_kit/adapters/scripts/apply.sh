@@ -1,0 +1,60 @@
+# Changes one machine in one go: stop, remove, write, reload once, start. Safe to repeat.
+#   $1 environment file   stdin: a tar with units/NAME and environment, for what is to be written
+#   $2… --stop NAME… --remove NAME… --write NAME… --start NAME…
+# Prints, for every name under --stop, --remove and --start, what systemd says of it afterwards.
+# The last line is "end".
+set -u
+export LC_ALL=C SYSTEMD_COLORS=0
+umask 022
+environment_file=$1
+shift
+stop=() remove=() write=() start=()
+for word in "$@"; do
+  case $word in
+    --stop | --remove | --write | --start) declare -n names=${word#--} ;;
+    *) names+=("$word") ;;
+  esac
+done
+
+units=/etc/systemd/system
+wants=$units/multi-user.target.wants
+# Staged beside its place: a rename is atomic, and a full disk is noticed before anything is stopped.
+staged=$(mktemp -d "$units/.coreos-kit.XXXXXX") || exit 1
+trap 'rm -rf "$staged"' EXIT
+tar --extract --file=- --directory="$staged" --no-same-owner || exit 1
+for name in "${write[@]}"; do
+  [ -f "$staged/units/$name" ] || { echo "$name did not arrive" >&2; exit 1; }
+done
+
+[ ${#stop[@]} -eq 0 ] || systemctl stop -- "${stop[@]}" || exit 1
+
+if [ -f "$staged/environment" ]; then
+  mkdir -p "${environment_file%/*}" && new=$(mktemp "$environment_file.XXXXXX") || exit 1
+  # Copied, not moved: the new file takes the label of its own folder where SELinux is on.
+  { cat "$staged/environment" > "$new" && chmod 0644 "$new" && sync "$new" && mv -f "$new" "$environment_file"; } || exit 1
+fi
+mkdir -p "$wants"
+for name in "${remove[@]}"; do
+  rm -f "$wants/$name" "$units/$name" || exit 1
+done
+for name in "${write[@]}"; do
+  sync "$staged/units/$name"
+  mv -f "$staged/units/$name" "$units/$name" && ln -sfn "../$name" "$wants/$name" || exit 1
+done
+if [ ${#write[@]} -gt 0 ] || [ ${#remove[@]} -gt 0 ]; then
+  systemctl daemon-reload || exit 1
+fi
+for name in "${remove[@]}" "${start[@]}"; do
+  systemctl reset-failed -- "$name" 2>/dev/null
+done
+[ ${#start[@]} -eq 0 ] || systemctl start -- "${start[@]}" # whether it came up is said below
+
+for name in "${stop[@]}" "${remove[@]}" "${start[@]}"; do
+  state=$(systemctl show --no-pager --property=ActiveState,SubState,Result -- "$name")
+  printf 'unit %s %s\n' "$name" "$(base64 -w0 <<< "$state")"
+done
+for name in "${start[@]}"; do
+  systemctl is-active --quiet -- "$name" && continue
+  printf 'journal %s %s\n' "$name" "$(journalctl --no-pager --output=cat --lines=15 --unit="$name" 2>/dev/null | base64 -w0)"
+done
+echo end

@@ -1,0 +1,184 @@
+"""The systemd driver: the kit's units on machines that have nothing but systemd and a container engine.
+
+An instance is a full file of its own under /etc/systemd/system, as fleet does it, so that each can be
+compared and replaced alone. What a machine is asked costs one round trip; it is asked by constant scripts.
+"""
+
+import io
+import ipaddress
+import tarfile
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from coreos_kit.adapters.answers import Line, properties, read_answer
+from coreos_kit.adapters.scripts import script
+from coreos_kit.errors import CommandFailed, InvalidUnit, KitError
+from coreos_kit.model.cluster import ObservedContainer, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.project import Cluster, MachineEntry
+from coreos_kit.ops.parallel import on_each
+from coreos_kit.ports import Change, Runner, UnitOutcome
+from coreos_kit.units.ownership import owner_of
+
+OBSERVE_TIMEOUT_S = 30
+APPLY_TIMEOUT_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdDriver:
+    """`ports.ClusterDriver` on machines reached one by one."""
+
+    cluster: Cluster
+    runners: Mapping[str, Runner]
+
+    def observe(self, names: Collection[UnitName]) -> Observation:
+        """Take one snapshot of every machine at once; see `ports.ClusterDriver.observe`."""
+        wanted = sorted(str(name) for name in names)
+        entries = {machine.name: machine for machine in self.cluster.machines}
+        answers = on_each(list(entries), lambda name: self._observe_machine(entries[name], wanted))
+        return Observation(
+            machines={name: answer for name, answer in answers.items() if isinstance(answer, ObservedMachine)},
+            unreachable={name: answer for name, answer in answers.items() if isinstance(answer, KitError)},
+        )
+
+    def apply(self, change: Change) -> tuple[UnitOutcome, ...]:
+        """Change one machine in one go; see `ports.ClusterDriver.apply`."""
+        profile = self.cluster.profile
+        args = [profile.environment_file]
+        for flag, names in (
+            ("--stop", change.stop), ("--remove", change.remove), ("--write", tuple(change.write)), ("--start", change.start),
+        ):  # fmt: skip
+            args += [flag, *(str(name) for name in names)] if names else []
+        completed = self.runners[change.machine].run_script(
+            script("apply"), args, stdin=change_as_tar(change), root=True, timeout_s=APPLY_TIMEOUT_S
+        )
+        return tuple(_outcomes(change.machine, read_answer(change.machine, completed)))
+
+    def _observe_machine(self, entry: MachineEntry, names: list[str]) -> ObservedMachine:
+        profile = self.cluster.profile
+        completed = self.runners[entry.name].run_script(
+            script("observe"),
+            [profile.engine_path, profile.etcd_unit, profile.environment_file, *names],
+            root=True,
+            timeout_s=OBSERVE_TIMEOUT_S,
+        )
+        return read_machine(entry, self.cluster.private_network, read_answer(entry.name, completed))
+
+
+def change_as_tar(change: Change) -> bytes:
+    """Pack what a change writes: units/NAME for each unit, and environment."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        contents = {f"units/{name}": text for name, text in change.write.items()}
+        if change.environment is not None:
+            contents["environment"] = change.environment
+        for path, text in contents.items():
+            content = text.encode()
+            member = tarfile.TarInfo(path)
+            member.size, member.mode = len(content), 0o644
+            tar.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def read_machine(entry: MachineEntry, private_network: str, lines: tuple[Line, ...]) -> ObservedMachine:
+    """Read what observe.sh printed; raises `CommandFailed` where it contradicts itself."""
+    said = {line.key: line for line in lines}
+    addresses = [line.split()[3].split("/")[0] for line in said["addresses"].text().splitlines()]
+    return ObservedMachine(
+        name=entry.name,
+        machine_id=said["machine-id"].word(),
+        boot_id=said["boot-id"].word(),
+        private_ip=entry.private_ip or _inside(addresses, private_network),
+        public_ip=entry.public_ip or _source_address(said["route"].text()),
+        metadata=entry.metadata,
+        units=tuple(_units(entry.name, lines)),
+        containers=tuple(_containers(said["containers"].text())) if "containers" in said else (),
+        environment=said["environment"].text() if "environment" in said else None,
+        clock=float(said["clock"].word()),
+        release=said["release"].text(),
+        engine_error=said["engine-error"].text().strip() if "engine-error" in said else "",
+        etcd_state=said["etcd"].word(),
+    )
+
+
+def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
+    names = [line.word() for line in lines if line.key == "unit"]
+    texts = _texts(next((line.decoded() for line in lines if line.key == "files"), b""))
+    shown = next((line.text() for line in lines if line.key == "show"), "")
+    blocks = [properties(block) for block in shown.split("\n\n") if block.strip()]
+    if len(blocks) != len(names):
+        raise CommandFailed(f"{machine}: systemctl told of {len(blocks)} units, not of {len(names)}", machine=machine, output=shown)
+    for text_name, block in zip(names, blocks, strict=True):
+        text = texts.get(text_name)
+        if text is None and block.get("LoadState") == "not-found":
+            continue
+        try:
+            name = UnitName.parse(text_name)
+        except InvalidUnit:
+            continue  # marked as the kit's by somebody else: the kit never makes such a name
+        owner = owner_of(text or "")
+        yield ObservedUnit(
+            name=name,
+            machine=machine,
+            text=text,
+            load_state=block.get("LoadState", ""),
+            active_state=block.get("ActiveState", ""),
+            sub_state=block.get("SubState", ""),
+            fragment_path=block.get("FragmentPath", ""),
+            needs_reload=block.get("NeedDaemonReload") == "yes",
+            restarts=int(block.get("NRestarts") or 0),
+            since=block.get("ActiveEnterTimestamp", ""),
+            project=owner.project,
+            service=owner.service,
+        )
+
+
+def _texts(archive: bytes) -> dict[str, str]:
+    if not archive:
+        return {}
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        return {
+            member.name: content.read().decode("utf-8", "surrogateescape")
+            for member in tar
+            if (content := tar.extractfile(member)) is not None
+        }
+
+
+def _containers(listed: str) -> Iterator[ObservedContainer]:
+    for line in listed.splitlines():
+        name, id_, status, image, ports = (line.split("\t") + [""] * 5)[:5]
+        yield ObservedContainer(name=name, id=id_, state=container_state(status), image=image, ports=ports)
+
+
+def container_state(status: str) -> str:
+    """Read the STATUS column, which every version of docker and podman prints: `Up 3 minutes (Paused)` is paused."""
+    if status.endswith("(Paused)"):
+        return "paused"
+    word = status.split(" ", 1)[0].lower()
+    return "running" if word == "up" else word
+
+
+def _inside(addresses: list[str], network: str) -> str:
+    if not network:
+        return ""
+    return next((a for a in addresses if ipaddress.ip_address(a) in ipaddress.ip_network(network)), "")
+
+
+def _source_address(route: str) -> str:
+    words = route.split()
+    return words[words.index("src") + 1] if "src" in words[:-1] else ""
+
+
+def _outcomes(machine: str, lines: tuple[Line, ...]) -> Iterator[UnitOutcome]:
+    journals = {line.word(): tuple(line.text(1).splitlines()) for line in lines if line.key == "journal"}
+    for line in lines:
+        if line.key == "unit":
+            state = properties(line.text(1))
+            yield UnitOutcome(
+                name=UnitName.parse(line.word()),
+                machine=machine,
+                active_state=state.get("ActiveState", ""),
+                sub_state=state.get("SubState", ""),
+                result=state.get("Result", ""),
+                journal=journals.get(line.word(), ()),
+            )

@@ -1,0 +1,87 @@
+"""What a deploy would do, as a value: which unit changes where, why, and in which order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from coreos_kit.model.names import UnitName
+
+
+class UnitKind(StrEnum):
+    """What a unit is for."""
+
+    MAIN = "main"
+    SIDEKICK = "sidekick"
+    LOAD_BALANCER = "load balancer"
+    EXTRA = "extra"
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredUnit:
+    """A unit as it should stand on its machine; instances of a template share the text."""
+
+    name: UnitName
+    text: str
+    service: str
+    kind: UnitKind
+    images: tuple[str, ...] = ()  # references that the text pulls and runs
+
+
+class Verb(StrEnum):
+    """What happens to a unit."""
+
+    CREATE = "create"
+    REPLACE = "replace"  # its text changed
+    RESTART = "restart"  # its text is right, but it is not running
+    REMOVE = "remove"
+    MOVE = "move"  # removed from one machine, created on another
+
+
+@dataclass(frozen=True, slots=True)
+class UnitChange:
+    """One unit on one machine; `before` and `after` are texts, None where there is none."""
+
+    name: UnitName
+    verb: Verb
+    machine: str
+    reason: str
+    before: str | None = None
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Changes of one machine that are made together: an instance and its sidekick, or all that is new there.
+
+    `restarts` are units of the same instance that stop and start along, though nothing changes in them.
+    """
+
+    machine: str
+    changes: tuple[UnitChange, ...]
+    restarts: tuple[UnitName, ...] = ()
+
+    @property
+    def units(self) -> tuple[UnitName, ...]:
+        """Every unit that this step touches, in the order of starting."""
+        return (*(change.name for change in self.changes), *self.restarts)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The waves of a deploy: the steps of a wave run at once, on different machines, wave after wave."""
+
+    waves: tuple[tuple[Step, ...], ...]
+    placements: Mapping[UnitName, tuple[str, ...]]  # each unit's machines, by name
+    environments: Mapping[str, str] = field(default_factory=dict)  # machine -> the environment file it lacks
+    digests: Mapping[str, str] = field(default_factory=dict)  # image reference -> digest
+    notes: tuple[str, ...] = ()  # what the operator should know, though nothing is done about it
+
+    @property
+    def changes(self) -> tuple[UnitChange, ...]:
+        """Every change, in the order in which it would be made."""
+        return tuple(change for wave in self.waves for step in wave for change in step.changes)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.waves and not self.environments
