@@ -8,7 +8,7 @@ from typing import Protocol
 
 from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import EtcdApi
+from coreos_kit.model.project import EtcdApi, HealthKind
 
 Progress = Callable[[str], None]
 
@@ -122,6 +122,16 @@ class UnitOutcome:
     journal: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """How a backend is asked whether it is well, from the machine that runs it."""
+
+    kind: HealthKind
+    address: str  # host:port
+    path: str = "/"
+    timeout_s: int = 2
+
+
 class ClusterDriver(Protocol):
     """Somewhere units run: fleet, or plain systemd on machines reached over SSH."""
 
@@ -138,6 +148,60 @@ class ClusterDriver(Protocol):
         Returns when systemd has finished the jobs. Safe to repeat. Raises `Unreachable` or `CommandFailed`
         when the machine could not be asked; a unit that does not start is an outcome, not an exception.
         """
+        ...
+
+    def wait_until_up(
+        self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
+    ) -> tuple[tuple[UnitOutcome, ...], bool]:
+        """Wait until all units are active and the check passes; return how they are and whether that came true.
+
+        Comes back early when a unit has failed. One round trip, however long it takes.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeOrder:
+    """What to look at from one machine. Without `container` there is no balancer there, only backends to ask."""
+
+    machine: str
+    checks: tuple[Check, ...]
+    container: str = ""
+    balancer: str = ""  # host:port on which the balancer listens
+    requests: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What was seen from one machine."""
+
+    backends: Mapping[str, str]  # host:port -> "" where it answers, else what it said
+    pool: frozenset[str] | None = None  # the servers of the running pool; None: it can't be told
+    pool_error: str = ""
+    codes: tuple[int, ...] = ()  # of the requests that were sent, 0 for no answer
+    served: Mapping[str, int] = field(default_factory=dict)  # host:port -> requests that it answered
+
+
+class Prober(Protocol):
+    """Looks at the balancer's end of the chain, from the machine that the balancer runs on."""
+
+    def probe(self, order: ProbeOrder) -> Probe:
+        """Ask backends and pool, and send requests through the balancer; one round trip.
+
+        Raises `Unreachable` or `CommandFailed` when the machine can't be asked.
+        """
+        ...
+
+
+class Clock(Protocol):
+    """Time, so that tests need not wait for it."""
+
+    def now(self) -> float:
+        """Return seconds that only grow."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Let that many seconds pass."""
         ...
 
 

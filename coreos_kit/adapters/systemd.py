@@ -7,7 +7,7 @@ compared and replaced alone. What a machine is asked costs one round trip; it is
 import io
 import ipaddress
 import tarfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from coreos_kit.adapters.answers import Line, properties, read_answer
@@ -15,9 +15,9 @@ from coreos_kit.adapters.scripts import script
 from coreos_kit.errors import CommandFailed, InvalidUnit, KitError
 from coreos_kit.model.cluster import ObservedContainer, ObservedMachine, ObservedUnit, Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, MachineEntry
-from coreos_kit.ops.parallel import on_each
-from coreos_kit.ports import Change, Runner, UnitOutcome
+from coreos_kit.model.project import Cluster, HealthKind, MachineEntry
+from coreos_kit.parallel import on_each
+from coreos_kit.ports import Change, Check, Runner, UnitOutcome
 from coreos_kit.units.ownership import owner_of
 
 OBSERVE_TIMEOUT_S = 30
@@ -53,6 +53,20 @@ class SystemdDriver:
             script("apply"), args, stdin=change_as_tar(change), root=True, timeout_s=APPLY_TIMEOUT_S
         )
         return tuple(_outcomes(change.machine, read_answer(change.machine, completed)))
+
+    def wait_until_up(
+        self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
+    ) -> tuple[tuple[UnitOutcome, ...], bool]:
+        """Wait on the machine itself; see `ports.ClusterDriver.wait_until_up`."""
+        asked = check or Check(HealthKind.NONE, "-")
+        completed = self.runners[machine].run_script(
+            script("wait"),
+            [str(timeout_s), asked.kind, asked.address, asked.path, str(asked.timeout_s), *(str(unit) for unit in units)],
+            root=True,
+            timeout_s=timeout_s + OBSERVE_TIMEOUT_S,
+        )
+        lines = read_answer(machine, completed)
+        return tuple(_outcomes(machine, lines)), any(line.key == "backend" and line.word() == "yes" for line in lines)
 
     def _observe_machine(self, entry: MachineEntry, names: list[str]) -> ObservedMachine:
         profile = self.cluster.profile

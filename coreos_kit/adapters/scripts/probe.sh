@@ -1,5 +1,5 @@
 # Looks at a balancer from its own machine: its running pool, the backends' health, requests sent through it.
-#   $1 engine  $2 container  $3 address:port of the balancer  $4 nonce  $5 number of requests
+#   $1 engine  $2 container, "" for none  $3 address:port of the balancer  $4 nonce  $5 number of requests
 #   $6… backends, each as kind|address|path|seconds
 # Prints "pool base64", "pool-error base64", "backend ADDRESS yes|no base64", "code HTTP", "log base64"; the last line is "end".
 set -u
@@ -7,7 +7,9 @@ export LC_ALL=C
 engine=$1 container=$2 balancer=$3 nonce=$4 requests=$5
 shift 5
 
-if pool=$(timeout 5 "$engine" exec "$container" /usr/local/bin/confd-watch --show 2>&1); then
+if [ -z "$container" ]; then
+  : # no balancer here
+elif pool=$(timeout 5 "$engine" exec "$container" /usr/local/bin/confd-watch --show 2>&1); then
   printf 'pool %s\n' "$(base64 -w0 <<< "$pool")"
 else
   printf 'pool-error %s\n' "$(base64 -w0 <<< "$pool")"

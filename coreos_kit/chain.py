@@ -1,0 +1,216 @@
+"""The verdict on each link of each chain, from what was seen. Pure; nothing is looked at here."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from coreos_kit.model.chain import Chain, Link, LinkName, State, Verdict
+from coreos_kit.model.cluster import EtcdEntry, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.project import Cluster, HealthKind, LoadBalancer, Registration, Service
+from coreos_kit.ports import Probe
+
+RENEWAL_GRACE_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that `verify` has looked at; `None` or a missing key means that it could not be looked at."""
+
+    project: str
+    cluster: Cluster
+    observed: Observation
+    entries: Mapping[str, tuple[EtcdEntry, ...]] = field(default_factory=dict)  # by prefix
+    etcd_error: str = ""
+    probes: Mapping[str, Probe] = field(default_factory=dict)  # by balancer's name; "machine:NAME" where there is none
+    probe_errors: Mapping[str, str] = field(default_factory=dict)
+
+
+def judge(evidence: Evidence) -> Verdict:
+    """Return the chain of every configured instance and balancer."""
+    cluster = evidence.cluster
+    return Verdict(
+        chains=(
+            *(chain for service in cluster.services for chain in _service_chains(evidence, service)),
+            *(chain for balancer in cluster.load_balancers for chain in _balancer_chains(evidence, balancer)),
+        ),
+        unreachable=tuple(f"{name}: {error}" for name, error in sorted(evidence.observed.unreachable.items())),
+    )
+
+
+def container_name(unit: UnitName) -> str:
+    """Return the name that a unit gives its container, e.g. ``apache.7777`` for ``apache@7777.service``."""
+    return f"{unit.prefix}.{unit.instance}" if unit.instance else unit.prefix
+
+
+def places(evidence: Evidence, unit: UnitName) -> list[ObservedMachine]:
+    """Return the machines on which the project's unit of that name stands."""
+    return [
+        machine
+        for _, machine in sorted(evidence.observed.machines.items())
+        if any(seen.name == unit and seen.project == evidence.project for seen in machine.units)
+    ]
+
+
+def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
+    for instance in service.instances:
+        main = service.template.instantiate(instance)
+        sidekick = service.sidekick.instantiate(instance) if service.sidekick else None
+        standing = places(evidence, main)
+        for machine in standing or [None]:
+            links = [_unit_link(evidence, machine, [main, *([sidekick] if sidekick else [])]), _container_link(evidence, machine, main)]
+            if service.registration and sidekick:
+                links += _registration_links(evidence, machine, service.registration, instance, sidekick)
+            if service.health.kind is not HealthKind.NONE and instance.isdigit():
+                links.append(_backend_link(evidence, machine, service, instance))
+            if service.registration:
+                links += _balancer_links(evidence, machine, service, instance)
+            yield Chain(main, machine.name if machine else "", tuple(links))
+
+
+def _balancer_chains(evidence: Evidence, balancer: LoadBalancer) -> Iterator[Chain]:
+    for machine in places(evidence, balancer.unit) or [None]:
+        links = (_unit_link(evidence, machine, [balancer.unit]), _container_link(evidence, machine, balancer.unit))
+        yield Chain(balancer.unit, machine.name if machine else "", links)
+
+
+def _unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequence[UnitName]) -> Link:
+    expected = f"{' and '.join(str(unit) for unit in units)} active"
+    if machine is None:
+        if evidence.observed.unreachable:
+            silent = ", ".join(sorted(evidence.observed.unreachable))
+            return Link(LinkName.UNIT, State.UNKNOWN, "", expected, f"it stands on no machine that can be seen; {silent} can't be")
+        return Link(LinkName.UNIT, State.BROKEN, "", expected, "it stands on no machine", "coreos-kit deploy")
+    present = {unit.name: unit for unit in machine.units}
+    ill = [_described(unit, present.get(unit)) for unit in units if not (unit in present and present[unit].is_active)]
+    if ill:
+        return Link(LinkName.UNIT, State.BROKEN, machine.name, expected, "; ".join(ill), f"coreos-kit start {units[0]}")
+    return Link(LinkName.UNIT, State.OK, machine.name, expected, "active")
+
+
+def _described(name: UnitName, unit: ObservedUnit | None) -> str:
+    return f"{name} is {unit.active_state} ({unit.sub_state})" if unit else f"{name} is not there"
+
+
+def _container_link(evidence: Evidence, machine: ObservedMachine | None, unit: UnitName) -> Link:
+    name = container_name(unit)
+    expected = f"container {name} running"
+    if machine is None:
+        state = State.UNKNOWN if evidence.observed.unreachable else State.BROKEN
+        return Link(LinkName.CONTAINER, state, "", expected, "its unit stands on no machine", "coreos-kit deploy")
+    if machine.engine_error:
+        return Link(LinkName.CONTAINER, State.UNKNOWN, machine.name, expected, machine.engine_error, f"coreos-kit ssh {machine.name}")
+    found = next((container for container in machine.containers if container.name == name), None)
+    if found is None or found.state != "running":
+        seen = f"it is {found.state}" if found else "there is no such container"
+        return Link(LinkName.CONTAINER, State.BROKEN, machine.name, expected, seen, f"coreos-kit restart {unit}")
+    return Link(LinkName.CONTAINER, State.OK, machine.name, expected, "running")
+
+
+def _registration_links(
+    evidence: Evidence, machine: ObservedMachine | None, registration: Registration, instance: str, sidekick: UnitName
+) -> Iterator[Link]:
+    where = machine.name if machine else ""
+    address = machine.private_ip if machine else ""
+    names = (LinkName.KEY, LinkName.VALUE, LinkName.TTL)
+    if not address:
+        seen = "its machine's private address is not known" if machine else "its unit stands on no machine"
+        yield from (Link(name, State.UNKNOWN, where, f"a registration below {registration.prefix}", seen) for name in names)
+        return
+    key, value = registration.key_for(address, instance), f"{address}:{instance}"
+    newest = registration.renew_s + RENEWAL_GRACE_S
+    expectations = dict(zip(names, (key, value, f"renewed within {newest} s"), strict=True))
+    entries = evidence.entries.get(registration.prefix)
+    if entries is None:
+        seen = evidence.etcd_error or "etcd was not asked"
+        yield from (Link(name, State.UNKNOWN, where, expectations[name], seen) for name in names)
+        return
+    remedy = f"coreos-kit restart {sidekick}"
+    entry = next((entry for entry in entries if entry.key == key), None)
+    if entry is None:
+        yield Link(LinkName.KEY, State.BROKEN, where, key, "there is no such key", remedy)
+        yield from (Link(name, State.UNKNOWN, where, expectations[name], "there is no key to look at") for name in names[1:])
+        return
+    yield Link(LinkName.KEY, State.OK, where, key, "present")
+    right = entry.value == value
+    yield Link(LinkName.VALUE, State.OK if right else State.BROKEN, where, value, entry.value, "" if right else remedy)
+    yield _ttl_link(where, entry, registration, remedy)
+
+
+def _ttl_link(machine: str, entry: EtcdEntry, registration: Registration, remedy: str) -> Link:
+    newest = registration.renew_s + RENEWAL_GRACE_S
+    expected = f"renewed within {newest} s"
+    if entry.ttl_left_s is None:
+        return Link(LinkName.TTL, State.BROKEN, machine, expected, "it has no TTL: it would stay for ever", remedy)
+    granted = entry.ttl_granted_s if entry.ttl_granted_s is not None else registration.ttl_s
+    age = granted - entry.ttl_left_s
+    seen = f"renewed {max(0, age):.0f} s ago, {entry.ttl_left_s:.0f} s of {granted:.0f} s left"
+    fresh = age <= newest
+    return Link(LinkName.TTL, State.OK if fresh else State.BROKEN, machine, expected, seen, "" if fresh else remedy)
+
+
+def _backend_link(evidence: Evidence, machine: ObservedMachine | None, service: Service, instance: str) -> Link:
+    where = machine.name if machine else ""
+    if machine is None or not machine.private_ip:
+        return Link(LinkName.BACKEND, State.UNKNOWN, where, f"port {instance} answers", "there is no address to ask")
+    address = f"{machine.private_ip}:{instance}"
+    check = service.health
+    expected = f"{address} answers its {check.kind} check" + (f" of {check.path}" if check.kind is HealthKind.HTTP else "")
+    asked = {name: probe.backends[address] for name, probe in evidence.probes.items() if address in probe.backends}
+    if not asked:
+        errors = "; ".join(evidence.probe_errors.values())
+        return Link(LinkName.BACKEND, State.UNKNOWN, where, expected, errors or "it was not asked")
+    failures = [f"asked from {name}: {said}" for name, said in sorted(asked.items()) if said]
+    if failures:
+        return Link(LinkName.BACKEND, State.BROKEN, where, expected, "; ".join(failures), f"coreos-kit logs {service.template.instantiate(instance)}")
+    return Link(LinkName.BACKEND, State.OK, where, expected, "answers")
+
+
+def _balancer_links(evidence: Evidence, machine: ObservedMachine | None, service: Service, instance: str) -> Iterator[Link]:
+    balancers = [balancer for balancer in evidence.cluster.load_balancers if balancer.upstream == service.name]
+    if not balancers:
+        return
+    where = machine.name if machine else ""
+    address = f"{machine.private_ip}:{instance}" if machine and machine.private_ip else ""
+    names = " and ".join(balancer.name for balancer in balancers)
+    expected = {LinkName.POOL: f"{names} lists {address or instance}", LinkName.REQUEST: f"a request through {names} reaches {address or instance}"}
+    if not address:
+        yield from (Link(name, State.UNKNOWN, where, text, "there is no address to look for") for name, text in expected.items())
+        return
+    judged = [_judge_pool(evidence, balancer, address) for balancer in balancers]
+    yield _worst(LinkName.POOL, where, expected[LinkName.POOL], judged, "is listed", f"coreos-kit restart {balancers[0].unit}")
+    judged = [_judge_request(evidence, balancer, address) for balancer in balancers]
+    yield _worst(LinkName.REQUEST, where, expected[LinkName.REQUEST], judged, "reached", f"coreos-kit logs {balancers[0].unit}")
+
+
+_Judged = tuple[State, str]
+
+
+def _judge_pool(evidence: Evidence, balancer: LoadBalancer, address: str) -> _Judged:
+    probe = evidence.probes.get(balancer.name)
+    if probe is None:
+        return State.UNKNOWN, evidence.probe_errors.get(balancer.name, f"{balancer.name} was not looked at")
+    if probe.pool is None:
+        return State.UNKNOWN, f"the pool of {balancer.name} can't be told: {probe.pool_error or 'it said nothing'}"
+    if address not in probe.pool:
+        return State.BROKEN, f"{balancer.name} has {', '.join(sorted(probe.pool)) or 'an empty pool'}"
+    return State.OK, ""
+
+
+def _judge_request(evidence: Evidence, balancer: LoadBalancer, address: str) -> _Judged:
+    probe = evidence.probes.get(balancer.name)
+    if probe is None:
+        return State.UNKNOWN, evidence.probe_errors.get(balancer.name, f"{balancer.name} was not looked at")
+    if address in probe.served:
+        return State.OK, ""
+    answered = sum(code != 0 for code in probe.codes)
+    if not answered:
+        return State.BROKEN, f"{balancer.name} answered none of {len(probe.codes)} requests"
+    served = ", ".join(f"{backend} {count}" for backend, count in sorted(probe.served.items()))
+    return State.BROKEN, f"of {len(probe.codes)} requests {served or 'none came to a backend'}"
+
+
+def _worst(name: LinkName, machine: str, expected: str, judged: Sequence[_Judged], fine: str, remedy: str) -> Link:
+    for state in (State.BROKEN, State.UNKNOWN):
+        if seen := "; ".join(text for found, text in judged if found is state):
+            return Link(name, state, machine, expected, seen, remedy)
+    return Link(name, State.OK, machine, expected, fine)

@@ -1,0 +1,75 @@
+"""The chain from a unit to a request that reaches it, link by link, each with its verdict."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from coreos_kit.model.names import UnitName
+
+
+class LinkName(StrEnum):
+    """The eight links, in the order in which each rests on the ones before."""
+
+    UNIT = "unit"
+    CONTAINER = "container"
+    KEY = "key"
+    VALUE = "value"
+    TTL = "ttl"
+    BACKEND = "backend"
+    POOL = "pool"
+    REQUEST = "request"
+
+
+class State(StrEnum):
+    """What can be said of a link; what could not be looked at is unknown, never ok."""
+
+    OK = "ok"
+    BROKEN = "broken"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One link, with where it was looked at, what should be there, what is, and what to do about it."""
+
+    name: LinkName
+    state: State
+    machine: str
+    expected: str
+    seen: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The links of one unit on one machine; `machine` is "" where it stands nowhere."""
+
+    unit: UnitName
+    machine: str
+    links: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All chains of a cluster, in the configured order, balancers last."""
+
+    chains: tuple[Chain, ...]
+    unreachable: tuple[str, ...] = ()  # "machine: why", of every machine that said nothing
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Every link of every chain."""
+        return tuple(link for chain in self.chains for link in chain.links)
+
+    def count(self, state: State) -> int:
+        """Return how many links are in that state."""
+        return sum(link.state is state for link in self.links)
+
+    @property
+    def ok(self) -> bool:
+        """Whether every link holds and every machine was seen."""
+        return bool(self.chains) and all(link.state is State.OK for link in self.links) and not self.unreachable
+
+    @property
+    def exit_code(self) -> int:
+        """0: all hold; 1: something is broken; 4: nothing is known to be broken, but something is unknown."""
+        return 0 if self.ok else 1 if self.count(State.BROKEN) or not self.chains else 4

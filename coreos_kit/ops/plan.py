@@ -1,0 +1,111 @@
+"""Plan: what deploy would do, from one look at the cluster."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from coreos_kit.errors import InvalidUnit, KitError, Refused
+from coreos_kit.model.cluster import Observation
+from coreos_kit.model.plan import DesiredUnit, Plan
+from coreos_kit.ops.session import Session
+from coreos_kit.planning import PlanOptions, plan
+from coreos_kit.units.lint import Severity, lint_units
+from coreos_kit.units.pin import pin_images, pinned_digests
+from coreos_kit.units.render import desired_units
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what it was made from."""
+
+    plan: Plan
+    desired: tuple[DesiredUnit, ...]
+    observed: Observation
+
+
+def prepare(session: Session, options: PlanOptions) -> Prepared:
+    """Render, lint, look, resolve the images and plan; changes nothing but the images a machine has pulled.
+
+    Raises what rendering, linting and planning refuse, before anything else is done.
+    """
+    desired = desired_units(session.project, session.cluster, session.sources)
+    _refuse_lint_errors(desired)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        looking = pool.submit(session.driver.observe, [unit.name for unit in desired])
+        resolving = pool.submit(_resolve, session, _references(desired), options)
+        observed, (digests, failures) = looking.result(), resolving.result()
+    kept, notes = _keep_deployed_digests(session.project.name, desired, observed, failures)
+    digests = {**digests, **kept}
+    pinned = tuple(
+        DesiredUnit(unit.name, pin_images(unit.text, digests), unit.service, unit.kind, unit.images) for unit in desired
+    )
+    made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
+    return Prepared(
+        plan=Plan(made.waves, made.placements, made.environments, made.digests, (*notes, *made.notes)),
+        desired=pinned,
+        observed=observed,
+    )
+
+
+def _references(desired: Sequence[DesiredUnit]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(reference for unit in desired for reference in unit.images))
+
+
+def _refuse_lint_errors(desired: Sequence[DesiredUnit]) -> None:
+    texts = {str(unit.name.template if unit.name.is_instance else unit.name): unit.text for unit in desired}
+    errors = [finding for finding in lint_units(texts) if finding.severity is Severity.ERROR]
+    if errors:
+        raise InvalidUnit(
+            f"{len(errors)} of the rendered units' lines are refused, so nothing was touched",
+            details=[f"{finding.path}:{finding.line}: {finding.message}" for finding in errors],
+            hint="See them all with coreos-kit lint.",
+        )
+
+
+def _resolve(
+    session: Session, references: Sequence[str], options: PlanOptions
+) -> tuple[dict[str, str], dict[str, KitError]]:
+    """Ask one machine after the other for each image's digest, until one can say; the images in parallel."""
+    machines = [name for name in session.engines if name not in options.skip | options.evacuate]
+
+    def ask(reference: str) -> str | KitError:
+        error = KitError(f"no machine is left to ask for {reference}")
+        for machine in machines:
+            try:
+                return session.engines[machine].pull(reference)
+            except KitError as failure:
+                error = failure
+                if failure.exit_code != 4:  # the machine was there: the registry's answer would be the same elsewhere
+                    break
+        return error
+
+    if not references:
+        return {}, {}
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = dict(zip(references, pool.map(ask, references), strict=True))
+    return (
+        {reference: answer for reference, answer in answers.items() if isinstance(answer, str)},
+        {reference: answer for reference, answer in answers.items() if isinstance(answer, KitError)},
+    )
+
+
+def _keep_deployed_digests(
+    project: str, desired: Sequence[DesiredUnit], observed: Observation, failures: Mapping[str, KitError]
+) -> tuple[dict[str, str], list[str]]:
+    """Stay with the digest that runs, where a tag can't be resolved; refuse where none does."""
+    texts = [unit.text for machine in observed.machines.values() for unit in machine.units if unit.project == project and unit.text]
+    kept: dict[str, str] = {}
+    notes: list[str] = []
+    for reference, error in failures.items():
+        deployed = {digest for text in texts if (digest := pinned_digests(text, [reference]).get(reference))}
+        if len(deployed) != 1:
+            if observed.unreachable:  # what planning says of the machines is the better answer
+                continue
+            raise Refused(
+                f"{reference} can't be resolved to a digest, and no single one is deployed, so nothing was touched",
+                details=[str(error), *error.details],
+                hint="Build and push it first: coreos-kit image build && coreos-kit image push",
+            )
+        kept[reference] = deployed.pop()
+        notes.append(f"{reference} can't be resolved, so it stays at {kept[reference]}: {error}")
+    return kept, notes

@@ -1,0 +1,33 @@
+"""What an operation is handed: the project, one cluster of it, and the doors to that cluster."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from coreos_kit.errors import KitError
+from coreos_kit.model.project import Cluster, Project
+from coreos_kit.ports import Clock, ClusterDriver, Engine, EtcdStore, Prober, Progress, Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One cluster, open for work. Nothing is connected before it is used."""
+
+    project: Project
+    cluster: Cluster
+    sources: Mapping[str, str]  # unit_templates: file name -> text
+    driver: ClusterDriver
+    prober: Prober
+    runners: Mapping[str, Runner]
+    engines: Mapping[str, Engine]
+    store: Callable[[], EtcdStore]  # raises Unreachable; the same store each time
+    clock: Clock
+    progress: Progress
+
+    def runner(self, machine: str) -> Runner:
+        """Return the door to a machine; raises `KitError` for a name that the cluster does not have."""
+        if machine not in self.runners:
+            raise KitError(
+                f"{self.cluster.name} has no machine {machine}",
+                hint=f"Its machines are {', '.join(sorted(self.runners))}.",
+            )
+        return self.runners[machine]

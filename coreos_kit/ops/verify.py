@@ -1,0 +1,117 @@
+"""Verify: look at every link between a unit and a request that reaches it, and judge what was seen."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from coreos_kit.chain import Evidence, container_name, judge, places
+from coreos_kit.errors import KitError
+from coreos_kit.model.chain import Verdict
+from coreos_kit.model.cluster import EtcdEntry, ObservedMachine
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.project import Bind, Cluster, HealthKind, LoadBalancer, Service
+from coreos_kit.ops.session import Session
+from coreos_kit.parallel import on_each
+from coreos_kit.ports import Check, Probe, ProbeOrder
+
+REQUESTS_PER_BACKEND = 3
+POLL_S = 0.5
+
+
+def verify(session: Session, *, wait_s: float = 0) -> Verdict:
+    """Judge the whole chain; with `wait_s`, look again until every link holds or the time is over.
+
+    Changes nothing, but sends a few requests through each balancer.
+    """
+    deadline = session.clock.now() + wait_s
+    while True:
+        verdict = judge(gather(session))
+        if verdict.ok or session.clock.now() >= deadline:
+            return verdict
+        session.clock.sleep(POLL_S)
+
+
+def gather(session: Session) -> Evidence:
+    """Look at machines and etcd at once, then at the balancers; three round trips, however many units."""
+    cluster = session.cluster
+    prefixes = sorted({service.registration.prefix for service in cluster.services if service.registration})
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        looking = pool.submit(session.driver.observe, configured_units(cluster))
+        asking = pool.submit(read_registrations, session, prefixes)
+        observed, (entries, etcd_error) = looking.result(), asking.result()
+    partial = Evidence(session.project.name, cluster, observed, entries, etcd_error)
+    probes, errors = _probe(session, _orders(partial))
+    return Evidence(session.project.name, cluster, observed, entries, etcd_error, probes, errors)
+
+
+def configured_units(cluster: Cluster) -> list[UnitName]:
+    """Return every unit that the configuration names: instances, sidekicks, balancers."""
+    return [
+        *(unit for service in cluster.services for unit in service.units()),
+        *(balancer.unit for balancer in cluster.load_balancers),
+    ]
+
+
+def read_registrations(session: Session, prefixes: Sequence[str]) -> tuple[Mapping[str, tuple[EtcdEntry, ...]], str]:
+    """Return the registrations below each prefix, or why etcd could not be asked; never raises for that."""
+    if not prefixes:
+        return {}, ""
+    try:
+        store = session.store()
+        return {prefix: store.entries(prefix) for prefix in prefixes}, ""
+    except KitError as error:
+        return {}, str(error)
+
+
+def _orders(evidence: Evidence) -> Mapping[str, ProbeOrder]:
+    """Say what to look at from where: each balancer's backends from its machine, the rest from their own."""
+    orders: dict[str, ProbeOrder] = {}
+    covered: set[str] = set()
+    for balancer in evidence.cluster.load_balancers:
+        service = evidence.cluster.service(balancer.upstream)
+        machines = places(evidence, balancer.unit)
+        if service is None or not machines:
+            continue
+        checks = _checks(evidence, service)
+        covered.add(service.name)
+        orders[balancer.name] = ProbeOrder(
+            machines[0].name,
+            tuple(check for check in checks if check.kind is not HealthKind.NONE),
+            container_name(balancer.unit),
+            f"{_listening_address(balancer, machines[0])}:{balancer.port}",
+            REQUESTS_PER_BACKEND * max(1, len(checks)),
+        )
+    alone: dict[str, list[Check]] = {}
+    for service in evidence.cluster.services:
+        if service.name not in covered and service.health.kind is not HealthKind.NONE:
+            for machine, check in _checks_by_machine(evidence, service):
+                alone.setdefault(machine, []).append(check)
+    return orders | {f"machine:{name}": ProbeOrder(name, tuple(checks)) for name, checks in alone.items()}
+
+
+def _checks(evidence: Evidence, service: Service) -> list[Check]:
+    return [check for _, check in _checks_by_machine(evidence, service)]
+
+
+def _checks_by_machine(evidence: Evidence, service: Service) -> list[tuple[str, Check]]:
+    health = service.health
+    return [
+        (machine.name, Check(health.kind, f"{machine.private_ip}:{instance}", health.path, health.timeout_s))
+        for instance in service.instances
+        if instance.isdigit()
+        for machine in places(evidence, service.template.instantiate(instance))
+        if machine.private_ip
+    ]
+
+
+def _listening_address(balancer: LoadBalancer, machine: ObservedMachine) -> str:
+    return machine.public_ip if balancer.bind is Bind.PUBLIC else machine.private_ip or "127.0.0.1"
+
+
+def _probe(session: Session, orders: Mapping[str, ProbeOrder]) -> tuple[Mapping[str, Probe], Mapping[str, str]]:
+    results = on_each(list(orders), lambda name: session.prober.probe(orders[name]))
+    return (
+        {name: result for name, result in results.items() if isinstance(result, Probe)},
+        {name: str(result) for name, result in results.items() if isinstance(result, KitError)},
+    )
+
+
