@@ -224,6 +224,7 @@ class Project:
     base_image: str
     default_cluster: str
     clusters: Mapping[str, Cluster]
+    base_images: Mapping[str, str] = field(default_factory=dict)  # of single images, by folder name
 
     @property
     def file(self) -> Path:
@@ -233,3 +234,7 @@ class Project:
     def image_reference(self, image: str) -> str:
         """Return what a machine pulls for `image`, e.g. ``user_name/apache``; a tag stays as it is."""
         return f"{self.image_prefix}/{image}" if self.image_prefix else image
+
+    def base_image_of(self, image: str) -> str:
+        """Return the distribution image that `image` builds from; its tag plays no part."""
+        return self.base_images.get(image.partition(":")[0], self.base_image)

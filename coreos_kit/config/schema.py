@@ -1,0 +1,119 @@
+"""The keys of coreos-kit.toml: which there are, and what reads each."""
+
+from coreos_kit.config import words
+from coreos_kit.config.reading import (
+    Reader,
+    array_of,
+    boolean,
+    integer,
+    mapping,
+    member_of,
+    one_of,
+    table,
+    words_of,
+)
+from coreos_kit.model.profile import PROFILES
+from coreos_kit.model.project import Bind, DriverKind, EtcdApi, HealthKind, KeyForm, Watcher
+
+AUTO = "auto"
+STOP_SIGNALS = (
+    "SIGTERM",
+    "SIGINT",
+    "SIGQUIT",
+    "SIGHUP",
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGWINCH",
+    "SIGKILL",
+    "SIGRTMIN+3",
+)
+HOST_KEYS = ("strict", "accept-new")
+
+_port = integer(1, 65535)
+
+PROJECT = {
+    "name": words.name,
+    "image_prefix": words.image_prefix,
+    "default_cluster": words.name,
+    "base_image": words.base_image,
+    "base_images": mapping(r"[^\s]{1,255}", "the name of a folder in images/", words.base_image),
+}
+
+HEALTH = {
+    "kind": member_of(HealthKind),
+    "path": words.health_path,
+    "timeout_s": integer(1, 60),
+    "fall": integer(1, 100),
+}
+
+REGISTRATION = {
+    "prefix": words.registration_prefix,
+    "key": member_of(KeyForm),
+    "ttl_s": integer(3, 86400),
+    "renew_s": integer(1, 3600),
+    "drain_s": integer(0, 3600),
+}
+
+CONFD = {"path": words.path, "url": words.url, "sha256": words.sha256}
+
+# What every unit may ask of its machine, and every container of docker.
+_UNIT: dict[str, Reader] = {
+    "image": words.image,
+    "conflicts": array_of(words.conflict),
+    "machine_metadata": array_of(words.metadata_pair),
+    "machine_id": words.machine_id,
+    "env": mapping(words.ENV_NAME, words.ENV_NAME_ALLOWED, words.env_value),
+    "volumes": array_of(words.volume),
+    "run_args": words_of(words.run_arg),
+    "stop_timeout_s": integer(1, 3600),
+}
+
+SERVICE = _UNIT | {
+    "command": words.command,
+    "container_port": _port,
+    "instances": words.instances,
+    "global": boolean,
+    "stop_signal": one_of(STOP_SIGNALS),
+    "health": table(HEALTH),
+    "registration": table(REGISTRATION),
+}
+
+LOAD_BALANCER = _UNIT | {
+    "upstream": words.name,
+    "port": _port,
+    "bind": member_of(Bind),
+    "watcher": member_of(Watcher),
+    "confd": table(CONFD),
+    "confd_interval_s": integer(1, 3600),
+}
+
+ETCD = {
+    "api": one_of((AUTO, *EtcdApi)),
+    "endpoints": array_of(words.endpoint),
+    "ca": words.path,
+    "cert": words.path,
+    "key": words.path,
+    "username": words.username,
+    "password_file": words.path,
+}
+
+MACHINE = {
+    "ssh": words.destination,
+    "metadata": mapping(words.METADATA_WORD, words.METADATA_ALLOWED, words.metadata_value),
+    "private_ip": words.ipv4,
+    "public_ip": words.ipv4,
+}
+
+CLUSTER = {
+    "lab": words.lab_name,
+    "profile": one_of(PROFILES),
+    "driver": member_of(DriverKind),
+    "network": table({"private": words.network}),
+    "push_to": words.image_prefix,
+    "host_keys": one_of(HOST_KEYS),
+    "etcd": table(ETCD),
+}
+
+# Read apart: machines come in two forms, and overrides are checked against what they override.
+CLUSTER_TABLES = ("machines", "services", "load_balancers")
+ROOT_TABLES = ("project", "services", "load_balancers", "clusters")

@@ -1,0 +1,251 @@
+"""What the strings of a coreos-kit.toml may look like: names, images, addresses, paths.
+
+Every pattern is narrow enough for the value to go where it goes (the name of a unit or container, a key of etcd, an
+argument of a command) without changing what stands around it.
+"""
+
+import ipaddress
+import re
+import shlex
+from typing import Any
+
+from coreos_kit.config.findings import Place, kind_of, shown
+from coreos_kit.config.reading import LONGEST, checked, matching, unprintable
+from coreos_kit.units import globs
+
+NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
+NAME_ALLOWED = "lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63"
+MACHINE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}"
+MACHINE_NAME_ALLOWED = "letters, digits and _ . : -, beginning with a letter or digit, at most 63"
+ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,254}"
+ENV_NAME_ALLOWED = "letters, digits and _, not beginning with a digit"
+METADATA_WORD = r"[A-Za-z0-9_./:@+~-]{1,255}"
+METADATA_ALLOWED = "letters, digits and _ . / : @ + ~ -"
+
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
+_PREFIX = rf"(?:{_DOMAIN}(?::[1-9][0-9]{{0,4}})?|{_COMPONENT})(?:/{_COMPONENT})*"
+_SSH_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)"
+_DESTINATION = re.compile(
+    rf"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?({_SSH_HOST})(?::([1-9][0-9]{{0,4}}))?", re.ASCII
+)
+_ENDPOINT = re.compile(rf"https?://(?:{_DOMAIN}|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{{0,4}})", re.ASCII)
+_PORT_IN_PREFIX = re.compile(r"[^/]*:([0-9]+)")
+_TOO_WIDE = 8  # bits; an allow-list of more than a sixteen-millionth of everything lists nobody
+_LONGEST_REFERENCE = 255
+_HIGHEST_PORT = 65535
+
+# What the kit sets itself on every container that it runs.
+_KITS_OWN_ARGS = ("--name", "--detach", "-d", "--restart", "--cidfile")
+
+name = matching(NAME, NAME_ALLOWED)
+lab_name = matching(r"[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?", "lower-case letters, digits and -, at most 32")
+image = matching(
+    rf"{_COMPONENT}(?:/{_COMPONENT})*(?::{_TAG})?",
+    "the name of a folder in images/ as name or name:tag",
+    longest=_LONGEST_REFERENCE,
+)
+base_image = matching(
+    rf"{_PREFIX}(?::{_TAG})?(?:@sha256:[0-9a-f]{{64}})?",
+    "an image as docker names it, such as debian:bookworm-slim",
+)
+volume = matching(
+    r"(?:/[A-Za-z0-9_./@+~,-]*|[A-Za-z0-9][A-Za-z0-9_.-]*):/[A-Za-z0-9_./@+~,-]*(?::[A-Za-z,]+)?",
+    "/path/here:/path/there or volume:/path/there, with :ro or other options behind",
+)
+health_path = matching(
+    r"/[A-Za-z0-9._~/?&=+,:@-]*",
+    "a path of a URL that begins with / and has only letters, digits and - . _ ~ / ? & = + , : @",
+)
+machine_id = matching(
+    r"[0-9a-f]{32}|[0-9a-f]{8}", "the 32 lower-case hex digits of /etc/machine-id, or the first 8 of them"
+)
+metadata_pair = matching(rf"{METADATA_WORD}={METADATA_WORD}", f"key=value, of {METADATA_ALLOWED}")
+metadata_value = matching(METADATA_WORD, METADATA_ALLOWED)
+sha256 = matching(r"[0-9a-f]{64}", "64 lower-case hex digits")
+url = matching(
+    rf"https?://{_DOMAIN}(?::[1-9][0-9]{{0,4}})?/[A-Za-z0-9._~/?&=+,:@%-]*",
+    "an http or https address of a file",
+)
+username = matching(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", "letters, digits and _ . @ -")
+word_of_instance = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
+
+
+def _image_prefix(text: str) -> str | None:
+    port = _PORT_IN_PREFIX.match(text)
+    valid = re.fullmatch(_PREFIX, text, re.ASCII) and not (port and int(port[1]) > _HIGHEST_PORT)
+    if not text or (valid and len(text) <= _LONGEST_REFERENCE):
+        return None
+    return (
+        "an account such as user_name, or a registry such as registry.example:5000/team, without / at the end"
+    )
+
+
+image_prefix = checked(_image_prefix)
+
+
+def _command(text: str) -> str | None:
+    if allowed := unprintable(text):
+        return allowed
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return "a command whose quotes are closed and that doesn't end in a backslash"
+    if text.rstrip().endswith("\\"):
+        return "a command that doesn't end in a backslash"
+    return "one command: systemd takes a word ; for the end of it" if ";" in words else None
+
+
+command = checked(_command)
+
+
+def _run_arg(text: str) -> str | None:
+    if not text:
+        return "an argument for docker run, not empty"
+    if allowed := unprintable(text):
+        return allowed
+    option, _, value = text.partition(" ")
+    if text.startswith("-") and value and "=" not in option:
+        return f'one argument an element: "{option}", "{value}"'
+    if option.partition("=")[0] in _KITS_OWN_ARGS:
+        return f"arguments other than {', '.join(_KITS_OWN_ARGS)}: the kit sets those itself"
+    return None
+
+
+run_arg = checked(_run_arg)
+
+
+def _conflict(text: str) -> str | None:
+    if not re.fullmatch(r"[A-Za-z0-9:_.\\@*?\[\]^-]+", text, re.ASCII):
+        return "a unit's name or a pattern of one, such as apache@*.service"
+    if globs.is_malformed(text) or text.endswith("\\"):
+        return "a well-formed pattern: *, ?, [a-z], [^a-z], with every [ closed"
+    return None
+
+
+conflict = checked(_conflict)
+
+
+def _prefix(text: str) -> str | None:
+    if re.fullmatch(r"(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)+", text, re.ASCII) is None:
+        return "a path such as /services/apache, of letters, digits and _ . -, without // and without / at the end"
+    if text == "/coreos-kit" or text.startswith("/coreos-kit/"):
+        return "a path outside /coreos-kit, where the kit keeps its lock and its releases"
+    return None
+
+
+registration_prefix = checked(_prefix)
+
+
+def _path(text: str) -> str | None:
+    return "a path to a file, not empty" if not text else unprintable(text)
+
+
+path = checked(_path)
+
+
+def _endpoint(text: str) -> str | None:
+    found = _ENDPOINT.fullmatch(text)
+    return (
+        None
+        if found and int(found[1]) <= _HIGHEST_PORT
+        else "http://host:port or https://host:port, without a path"
+    )
+
+
+endpoint = checked(_endpoint)
+
+
+def _destination(text: str) -> str | None:
+    found = _DESTINATION.fullmatch(text)
+    if found and int(found[2] or "1") <= _HIGHEST_PORT:
+        return None
+    return "a destination of ssh: [user@]host[:port], or an alias of ~/.ssh/config"
+
+
+destination = checked(_destination)
+
+
+def host_of(text: str) -> str:
+    """Return the host of a destination, e.g. ``core@web1.example:2222`` -> ``web1.example``."""
+    found = _DESTINATION.fullmatch(text)
+    return found[1].strip("[]") if found else text
+
+
+def env_value(value: Any, place: Place) -> str | None:
+    """Read a variable's value. It may be a secret, so a refusal doesn't show it."""
+    if isinstance(value, str) and len(value) <= LONGEST and value.isprintable():
+        return value
+    found = "a string that is too long or not on one line" if isinstance(value, str) else kind_of(value)
+    place.refuse_words(
+        found, f"a string of at most {LONGEST} characters on one line, without control characters"
+    )
+    return None
+
+
+def _ipv4(text: str) -> str | None:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return "an IPv4 address"
+    return None
+
+
+ipv4 = checked(_ipv4)
+
+
+def network(value: Any, place: Place) -> str | None:
+    """Read an IPv4 network, narrow enough to tell friends from strangers."""
+    allowed = "an IPv4 network such as 10.0.0.0/16"
+    found = _network(value)
+    if found is None:
+        place.refuse(value, allowed)
+    elif str(found) != value:
+        place.refuse_words(shown(value), allowed, nearest=str(found))
+    elif found.prefixlen < _TOO_WIDE or found.is_link_local or found.is_multicast:
+        place.refuse(value, f"{allowed}: /{_TOO_WIDE} or narrower, neither link-local nor multicast")
+    else:
+        return str(found)
+    return None
+
+
+def _network(value: object) -> ipaddress.IPv4Network | None:
+    try:
+        return ipaddress.IPv4Network(value, strict=False) if isinstance(value, str) and "/" in value else None
+    except ValueError:
+        return None
+
+
+def instances(value: Any, place: Place) -> tuple[str, ...] | None:
+    """Read instances: numbers, which are ports as well, and words."""
+    if not isinstance(value, list):
+        place.refuse(value, "an array of ports and words, such as [7777, 8888]")
+        return None
+    found: dict[str, None] = {}
+    for index, element in enumerate(value):
+        text = _instance(element)
+        if text is None:
+            near = str(element) if isinstance(element, str) and _instance(_number(element)) else ""
+            place.at(index).refuse_words(shown(element), _INSTANCE_ALLOWED, nearest=near)
+        elif text in found:
+            place.at(index).refuse_words(f"{shown(element)} a second time", "each instance once")
+        else:
+            found[text] = None
+    return tuple(found)
+
+
+_INSTANCE_ALLOWED = (
+    "an integer from 1 to 65535, or a word of lower-case letters, digits, _ and - that begins with a letter"
+)
+
+
+def _instance(element: object) -> str | None:
+    if type(element) is int:
+        return str(element) if 1 <= element <= _HIGHEST_PORT else None
+    return element if isinstance(element, str) and word_of_instance.fullmatch(element) else None
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_HIGHEST_PORT)) else None
