@@ -1,0 +1,70 @@
+"""Following etcd: read, tell, wait until something changed, read again; for ever, on a thread of its own."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Callable, Protocol, Union
+
+from .etcd import EtcdV2, EtcdV3, Snapshot
+from .pool import Pool, TooManyRegistrations, pool_of
+from .settings import Settings
+from .wire import Unreachable
+
+CHECK_S = 5.0  # how often etcd is read though nothing seems to change: a dead peer is noticed by then
+PACE_S = 0.02  # many changes at once are read together
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 2.0
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Etcd was read, and gives this pool."""
+
+    pool: Pool
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Etcd could not be read, or what it has can't be a pool."""
+
+    reason: str
+
+
+class Store(Protocol):
+    """What both APIs of etcd offer."""
+
+    def read(self) -> Snapshot: ...  # noqa: D102
+    def wait(self, snapshot: Snapshot, timeout_s: float) -> None: ...  # noqa: D102
+
+
+def store_for(settings: Settings) -> Store:
+    """Return the store of the API that the unit names."""
+    kind = EtcdV2 if settings.etcd_api == "v2" else EtcdV3
+    return kind(settings.etcd_host, settings.etcd_port, settings.prefix)
+
+
+def follow(store: Store, settings: Settings, tell: Callable[[Union[Seen, Lost]], None]) -> None:
+    """Tell every pool that etcd gives, and every failure to read it. Does not return.
+
+    A watch that breaks is no outage as long as reading works: then this is polling, and the pool current.
+    """
+    read_pause = watch_pause = FIRST_PAUSE_S
+    while True:
+        try:
+            snapshot = store.read()
+            tell(Seen(pool_of(snapshot.registrations, settings.networks, prefix=settings.prefix)))
+        except (Unreachable, TooManyRegistrations) as error:
+            tell(Lost(str(error)))
+            time.sleep(read_pause)
+            read_pause = min(2 * read_pause, LONGEST_PAUSE_S)
+            continue
+        read_pause = FIRST_PAUSE_S
+        try:
+            store.wait(snapshot, CHECK_S)
+        except Unreachable:
+            time.sleep(watch_pause)
+            watch_pause = min(2 * watch_pause, LONGEST_PAUSE_S)
+        else:
+            time.sleep(PACE_S)
+            watch_pause = FIRST_PAUSE_S

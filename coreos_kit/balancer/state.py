@@ -1,0 +1,48 @@
+"""What `confd-watch --show` prints: Nginx's own word on the pool, and the watcher's on the rest."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from typing import Sequence
+
+from .door import running_pool
+from .pool import Refusal
+from .settings import Paths
+
+
+@dataclass(frozen=True)
+class State:
+    """How it stands with etcd: since when (seconds since 1970), and what is wrong; empty: nothing."""
+
+    problem: str
+    since: float
+
+    def __str__(self) -> str:
+        """Return the word that people and `verify` read."""
+        if not self.problem:
+            return "connected"
+        return f"unreachable since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(self.since))}"
+
+
+def state_text(etcd: State, refused: Sequence[Refusal], held: Sequence[str], problem: str) -> str:
+    """Return the file that the watcher keeps beside Nginx's pool. Pure ASCII, and safe to print."""
+    state = {
+        "etcd": str(etcd),
+        "etcd_problem": etcd.problem,
+        "held": list(held),
+        "refused": [asdict(refusal) for refusal in refused],
+        "configuration_problem": problem,
+    }
+    return json.dumps(state)
+
+
+def show(paths: Paths) -> str:
+    """Return one JSON object. Raises `DoorClosed`: without Nginx no pool runs."""
+    running = running_pool(paths.socket)
+    with open(paths.state_file, encoding="ascii") as file:
+        state = json.load(file)
+    return json.dumps(
+        {"watcher": "kit", "servers": list(running.servers), "generation": running.generation, **state}
+    )

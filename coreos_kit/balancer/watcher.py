@@ -1,0 +1,233 @@
+"""The container's first process: keeps Nginx alive, and its pool what etcd says.
+
+One loop that never waits long. Signals, what the thread on etcd tells and the tick of the clock all arrive
+in one queue; nothing else touches the state.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from typing import Optional, Tuple, Union
+
+from .door import DoorClosed, give_pool, pool_text, running_pool
+from .files import replace_file
+from .following import Lost, Seen, follow, store_for
+from .generations import Generations, NothingToRun
+from .keeping import Kept
+from .nginx_process import NginxProcess, reap_strangers
+from .pool import Refusal, sort_servers, why_refused
+from .settings import Paths, Settings
+from .state import State, state_text
+
+TICK_S = 0.5
+BUSY_TICK_S = 0.02
+RELOAD_S = 10.0
+_MAX_REFUSALS_SAID = 10
+_NOT_READ_YET = "not read yet"
+
+
+@dataclass(frozen=True)
+class Signalled:
+    """A signal arrived."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """The thread on etcd ended, which it must not: a bug."""
+
+
+def say(line: str) -> None:
+    """Write one line to the container's log."""
+    print(f"[confd-watch] {line}", file=sys.stderr, flush=True)
+
+
+class Watcher:
+    """Everything that the loop knows."""
+
+    def __init__(self, settings: Settings, paths: Paths) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._events: queue.SimpleQueue[Union[Seen, Lost, Signalled, Crashed]] = queue.SimpleQueue()
+        self._generations = Generations(settings, paths, say)
+        self._nginx: Optional[NginxProcess] = None
+        self._kept = Kept(self._left_from_before(), settings.hold_s)
+        self._in_file: Optional[Tuple[str, ...]] = None
+        self._confirmed: Optional[Tuple[str, ...]] = None
+        self._said: Optional[Tuple[str, ...]] = None
+        self._refused: Tuple[Refusal, ...] = ()
+        self._etcd = State(problem=_NOT_READ_YET, since=time.time())
+        self._state_written = ""
+        self._reload_by: Optional[float] = None
+
+    def run(self) -> int:
+        """Watch until a signal ends it (0) or Nginx ends by itself (1)."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, lambda received, _: self._events.put(Signalled(received)))
+        etcd = f"etcd {self._settings.etcd_api} at {self._settings.etcd_host}:{self._settings.etcd_port}"
+        say(f"following {self._settings.prefix} in {etcd}")
+        threading.Thread(target=self._follow, name="etcd", daemon=True).start()
+        self._generations.begin(time.monotonic())
+        while True:
+            code = self._handle_next()
+            if code is None:
+                code = self._step(time.monotonic())
+            if code is not None:
+                self._generations.abandon()
+                return code
+
+    def _follow(self) -> None:
+        try:
+            follow(store_for(self._settings), self._settings, self._events.put)
+        finally:
+            self._events.put(Crashed())
+
+    def _handle_next(self) -> Optional[int]:
+        busy = self._generations.testing or self._confirmed is None or self._reload_by is not None
+        try:
+            event = self._events.get(timeout=BUSY_TICK_S if busy else TICK_S)
+        except queue.Empty:
+            return None
+        now = time.monotonic()
+        if isinstance(event, Seen):
+            self._saw(event, now)
+        elif isinstance(event, Lost):
+            self._lost(event, now)
+        elif isinstance(event, Crashed):
+            say("the watch on etcd crashed; ending, so that the unit is started again")
+            self._stop_nginx()
+            return 1
+        elif event.number in (signal.SIGTERM, signal.SIGINT):
+            self._stop_nginx()
+            return 0
+        elif event.number == signal.SIGHUP and not self._generations.testing:
+            self._generations.begin(now)
+        return None
+
+    def _saw(self, seen: Seen, now: float) -> None:
+        was_lost = not self._kept.connected
+        self._kept = self._kept.saw(seen.pool.servers, now)
+        if was_lost:
+            waiting = f"; {len(self._kept.held)} that it misses stay for {self._settings.hold_s:.0f} s"
+            say(f"etcd is there{waiting if self._kept.held else ''}")
+            self._etcd = State(problem="", since=time.time())
+        new = [refusal for refusal in seen.pool.refused if refusal not in self._refused]
+        for refusal in new[:_MAX_REFUSALS_SAID]:
+            say(str(refusal))
+        if len(new) > _MAX_REFUSALS_SAID:
+            say(f"and {len(new) - _MAX_REFUSALS_SAID} more are refused")
+        self._refused = seen.pool.refused
+
+    def _lost(self, lost: Lost, now: float) -> None:
+        if self._kept.connected or self._etcd.problem == _NOT_READ_YET:
+            say(f"etcd can't be read: {lost.reason}; the pool stays as it is: {_count(self._kept.servers)}")
+            self._etcd = State(problem=lost.reason, since=time.time())
+        self._kept = self._kept.lost(now)
+
+    def _step(self, now: float) -> Optional[int]:
+        own = [pid for pid in (self._nginx and self._nginx.pid, self._generations.tester) if pid]
+        reap_strangers(own)
+        if self._nginx is not None and self._nginx.try_exit() is not None:
+            say(
+                f"nginx ended by itself ({self._nginx.try_exit()}); ending, so that the unit is started again"
+            )
+            return 1
+        self._kept = self._kept.settled(now)
+        self._write_pool_file()
+        try:
+            swapped = self._generations.step(now)
+        except NothingToRun as error:
+            say(f"no configuration to run: {error}")
+            self._stop_nginx()
+            return 1
+        if swapped:
+            self._take_live(now)
+        if self._nginx is not None:
+            self._keep_nginx_current(now)
+        self._write_state()
+        return None
+
+    def _take_live(self, now: float) -> None:
+        if self._nginx is None:
+            self._nginx = NginxProcess(self._generations.conf, self._paths.socket)
+        else:
+            self._nginx.reload()
+            self._reload_by = now + RELOAD_S
+
+    def _keep_nginx_current(self, now: float) -> None:
+        wanted = self._kept.servers
+        try:
+            running = running_pool(self._paths.socket)
+            if running.servers != wanted:
+                if self._confirmed == wanted:
+                    say("nginx had another pool than it was given; it is given again")
+                running = give_pool(self._paths.socket, wanted)
+        except DoorClosed as error:
+            if self._confirmed is not None:
+                say(str(error))
+            self._confirmed = None
+            return
+        if running.servers == wanted:
+            self._confirmed = wanted
+            if self._said != wanted:
+                say(_change(self._said or (), wanted))
+                self._said = wanted
+        self._check_reload(running.generation, now)
+
+    def _check_reload(self, generation: str, now: float) -> None:
+        if self._reload_by is None:
+            return
+        if generation == self._generations.live:
+            say(f"nginx runs configuration {generation}")
+            self._reload_by = None
+        elif now > self._reload_by:
+            say(f"nginx did not take configuration {self._generations.live}; {generation} still runs")
+            self._reload_by = None
+
+    def _left_from_before(self) -> Tuple[str, ...]:
+        try:
+            with open(self._paths.pool_file, encoding="ascii", errors="replace") as file:
+                left = file.read().split()
+        except FileNotFoundError:
+            return ()
+        return sort_servers(server for server in left if not why_refused(server, self._settings.networks))
+
+    def _write_pool_file(self) -> None:
+        if self._in_file != self._kept.servers:
+            replace_file(self._paths.pool_file, pool_text(self._kept.servers))
+            self._in_file = self._kept.servers
+
+    def _write_state(self) -> None:
+        text = state_text(self._etcd, self._refused, self._kept.held, self._generations.problem)
+        if text != self._state_written:
+            replace_file(self._paths.state_file, text)
+            self._state_written = text
+
+    def _stop_nginx(self) -> None:
+        if self._nginx is not None and self._nginx.try_exit() is None:
+            self._nginx.stop()
+
+
+def _change(before: Tuple[str, ...], after: Tuple[str, ...]) -> str:
+    changes = [f"+{server}" for server in after if server not in before]
+    changes += [f"-{server}" for server in before if server not in after]
+    return f"pool: {' '.join(changes)} ({_count(after)})" if changes else f"pool: {_count(after)}"
+
+
+def _count(servers: Tuple[str, ...]) -> str:
+    return "1 server" if len(servers) == 1 else f"{len(servers)} servers"
+
+
+def prepare_folders(paths: Paths) -> None:
+    """Make the folders that only root may enter."""
+    for path in (paths.socket, paths.pool_file):
+        folder = os.path.dirname(path)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.chmod(folder, 0o700)
