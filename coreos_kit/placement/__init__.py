@@ -104,8 +104,9 @@ class _Scheduler:
     def _settle_globals(self) -> None:
         """Put global units wherever they may run: where they don't conflict with what is there already."""
         for unit in self._globals:
+            self._board.remove(unit)
+        for unit in self._globals:
             there = self._board.mask_of_ids(self._current.globals.get(unit.name, frozenset()))
-            self._board.announce(unit.name, self._board.present(unit.name))
             self._board.put(unit, self._board.able(unit) | (there & self._board.closed))
 
     def _drop_strays(self) -> None:
@@ -119,7 +120,8 @@ class _Scheduler:
                 if here and unit.requirements.peers and not here & board.beside_peers(unit):
                     board.remove(unit)
                     dropping = True
-        self._settle_globals()
+            if dropping:
+                self._settle_globals()
 
     def _schedule(self) -> None:
         for unit in self._units:

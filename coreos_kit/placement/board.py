@@ -5,6 +5,7 @@ is the machine that fleet prefers among equals.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -171,8 +172,12 @@ class _Conflicts:
     def __init__(self, units: Iterable[PlacementUnit]) -> None:
         self._globs = {str(unit.name): tuple(dict.fromkeys(unit.requirements.conflicts)) for unit in units}
         self._matched_by: dict[str, list[str]] = {name: [] for name in self._globs}
-        self._declared: dict[str, MachineSet] = {}  # glob -> machines with a unit that states it
-        self._matched: dict[str, MachineSet] = {}  # glob -> machines with a unit that it matches
+        self._declared: dict[str, MachineSet] = defaultdict(
+            int
+        )  # glob -> machines with a unit that states it
+        self._matched: dict[str, MachineSet] = defaultdict(
+            int
+        )  # glob -> machines with a unit that it matches
         self._placed: dict[str, MachineSet] = {}
         names = sorted(self._globs)
         for pattern in {pattern for patterns in self._globs.values() for pattern in patterns}:
@@ -186,9 +191,9 @@ class _Conflicts:
         name = str(unit.name)
         self._placed[name] = self.present(name) | machines
         for pattern in self._globs[name]:
-            self._declared[pattern] = self._declared.get(pattern, 0) | machines
+            self._declared[pattern] |= machines
         for pattern in self._matched_by[name]:
-            self._matched[pattern] = self._matched.get(pattern, 0) | machines
+            self._matched[pattern] |= machines
 
     def clear(self, unit: PlacementUnit, machines: MachineSet) -> None:
         """Take the unit off; who else is on these machines must then be put again, as globs are shared."""
