@@ -83,6 +83,14 @@ def read_cluster(name: str, raw: object, place: Place, bases: Bases) -> ClusterD
     return ClusterDraft(name, place, fields, machines, services, balancers)
 
 
+def without_cluster(top: Place, bases: Bases) -> ClusterDraft:
+    """Return a draft of no cluster, so that services can be checked where the file has no cluster yet."""
+    services = _entries(top.at("services"), bases.services, {})
+    return ClusterDraft(
+        "", top, {}, (), services, _entries(top.at("load_balancers"), bases.load_balancers, {})
+    )
+
+
 def _as_it_is(value: Any, place: Place) -> Any:
     del place
     return value
@@ -97,12 +105,15 @@ def _overridden(raw: object, place: Place, bases: Mapping[str, Fields], keys: Ma
     for name, value in raw.items():
         if name in bases:
             overrides[name] = table(keys)(value, place.at(name)) or {}
-        else:
+        elif place.findings.is_sound((place.path[-1], name)):
             place.refuse_unknown(name, bases)
-    kind = str(place.path[-1])
-    root = Place(place.findings)
+    return _entries(place, bases, overrides)
+
+
+def _entries(place: Place, bases: Mapping[str, Fields], overrides: Mapping[str, Fields]) -> Entries:
+    base = Place(place.findings, place.path[-1:])
     return {
-        name: entry(name, fields, overrides.get(name, {}), at=root.at(kind, name), override_at=place.at(name))
+        name: entry(name, fields, overrides.get(name, {}), at=base.at(name), override_at=place.at(name))
         for name, fields in bases.items()
     }
 
@@ -135,7 +146,7 @@ def _listed_machines(raw: list[object], place: Place) -> tuple[MachineEntry, ...
         name = words.host_of(destination)
         if name in machines:
             found = f"{shown(destination)}, a second machine called {name}"
-            place.at(index).refuse_words(
+            place.at(index).object_to(
                 found, f'each machine once, or a table of machines: {place.path[1]}.machines.NAME.ssh = "…"'
             )
         machines[name] = MachineEntry(name, destination)
@@ -147,15 +158,15 @@ def _check_kind(raw: Fields, place: Place) -> None:
     if "lab" in raw:
         for key in _FROM_THE_LAB:
             if key in raw:
-                place.at(key).refuse_words(
-                    "it beside lab",
+                place.at(key).object_to(
+                    f"{key} beside lab",
                     "one of the two: a lab's machines, network, registry and host keys are its own",
                 )
         return
     if "machines" not in raw:
         place.at("machines").refuse_missing(f'{_MACHINES_ALLOWED}; or lab = "default"')
     elif raw["machines"] in ([], {}):
-        place.at("machines").refuse_words("none", _MACHINES_ALLOWED)
+        place.at("machines").object_to("none", _MACHINES_ALLOWED)
     if "profile" not in raw:
         place.at("profile").refuse_missing(", ".join(PROFILES))
     network = raw.get("network")
@@ -176,7 +187,7 @@ def _check_machines(machines: tuple[MachineEntry, ...], network: str, place: Pla
             other = seen.setdefault((key, value), machine.name)
             if value and other != machine.name:
                 at = place.at("machines", machine.name, key)
-                at.refuse_words(f"{shown(value)}, which is {other} already", "each machine once")
+                at.object_to(f"{shown(value)}, which is {other} already", "each machine once")
         if machine.private_ip and network and IPv4Address(machine.private_ip) not in IPv4Network(network):
             place.at("machines", machine.name, "private_ip").refuse(
                 machine.private_ip, f"an address inside {network} (network.private)"
@@ -195,11 +206,11 @@ def _check_etcd(fields: Fields, place: Place) -> None:
     endpoints = fields.get("endpoints", ())
     schemes = {endpoint.partition(":")[0] for endpoint in endpoints}
     if len(schemes) > 1:
-        place.at("endpoints").refuse_words("http and https", "one of the two for all endpoints")
+        place.at("endpoints").object_to("http and https", "one of the two for all endpoints")
     for key in ("ca", "cert"):
         if key in fields and schemes != {"https"} and place.findings.is_sound(place.at("endpoints").path):
-            place.at(key).refuse_words(
-                "it without https", "ca, cert and key only with endpoints that begin with https://"
+            place.at(key).object_to(
+                f"{key} without https", "ca, cert and key only with endpoints that begin with https://"
             )
 
 

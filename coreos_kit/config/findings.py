@@ -32,28 +32,29 @@ class Findings:
 
     file: str
     text: str
-    _by_line: dict[tuple[KeyPath, str], None] = field(default_factory=dict)
-    _refused: set[KeyPath] = field(default_factory=set)
+    _found: dict[tuple[KeyPath, str], None] = field(default_factory=dict)
+    _unreadable: set[KeyPath] = field(default_factory=set)
 
-    def add(self, path: KeyPath, words: str) -> None:
+    def add(self, path: KeyPath, words: str, *, unreadable: bool = False) -> None:
         """Note one refusal; the same one again (two clusters share a service) is noted once."""
-        self._by_line[path, words] = None
-        self._refused.add(path)
+        self._found[path, words] = None
+        if unreadable:
+            self._unreadable.add(path)
 
     def is_sound(self, path: KeyPath) -> bool:
-        """Whether nothing at the place, in it or above it was refused, so that its value means something."""
+        """Whether the value at the place, in it and above it could be read, so that it can be compared."""
         depth = len(path)
         return not any(
-            refused[:depth] == path or path[: len(refused)] == refused for refused in self._refused
+            refused[:depth] == path or path[: len(refused)] == refused for refused in self._unreadable
         )
 
     def raise_if_any(self) -> None:
         """Raise `InvalidConfig` with every refusal, one a line."""
-        if not self._by_line:
+        if not self._found:
             return
         lines = line_table(self.text)
         numbered = sorted(
-            ((line_of(lines, path), path, words) for path, words in self._by_line),
+            ((line_of(lines, path), path, words) for path, words in self._found),
             key=lambda found: found[0] or 0,
         )
         details = [
@@ -79,12 +80,15 @@ class Place:
 
     def refuse(self, value: object, allowed: str, *, choices: Iterable[str] = ()) -> None:
         """Refuse the value found here; the nearest of `choices` is offered."""
-        self.refuse_words(shown(value), allowed, nearest=_nearest(value, choices))
+        self.refuse_words(shown(value), allowed, nearest=nearest(value, choices))
 
     def refuse_words(self, found: str, allowed: str, *, nearest: str = "") -> None:
-        """Refuse what is here, in words of the caller's."""
-        question = f"; did you mean {nearest}?" if nearest else ""
-        self.findings.add(self.path, f"found {found}; allowed: {allowed}{question}")
+        """Refuse what is here as unreadable, in words of the caller's."""
+        self.findings.add(self.path, _words(found, allowed, nearest), unreadable=True)
+
+    def object_to(self, found: str, allowed: str, *, nearest: str = "") -> None:
+        """Refuse a value that is fine in itself and doesn't go with the others."""
+        self.findings.add(self.path, _words(found, allowed, nearest))
 
     def refuse_missing(self, allowed: str) -> None:
         """Refuse that nothing is here."""
@@ -93,9 +97,13 @@ class Place:
     def refuse_unknown(self, key: str, choices: Iterable[str]) -> None:
         """Refuse a key that has no meaning here."""
         known = sorted(choices)
-        self.at(key).refuse_words(
-            "an unknown key", listed(known) or "none here", nearest=_nearest(key, known)
-        )
+        words = listed(known) or "none here"
+        self.at(key).object_to("an unknown key", words, nearest=nearest(key, known))
+
+
+def _words(found: str, allowed: str, nearest: str) -> str:
+    question = f"; did you mean {nearest}?" if nearest else ""
+    return f"found {found}; allowed: {allowed}{question}"
 
 
 def shown(value: object) -> str:
@@ -122,7 +130,8 @@ def listed(choices: Iterable[str]) -> str:
     return ", ".join(names) if more <= 0 else f"{', '.join(names[:_LONGEST_LIST])} and {more} more"
 
 
-def _nearest(value: object, choices: Iterable[str]) -> str:
+def nearest(value: object, choices: Iterable[str]) -> str:
+    """Return the choice that is spelled most like the value; "" where none is."""
     if not isinstance(value, str):
         return ""
     by_lower = {choice.lower(): choice for choice in choices}

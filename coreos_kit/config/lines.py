@@ -19,17 +19,17 @@ _TOKEN = re.compile(
 
 
 def line_table(text: str) -> dict[KeyPath, int]:
-    """Return the line of each key that begins a line, and of each table header."""
+    """Return the line on which each key (also of a table, also a part of a dotted one) comes up first."""
     lines: dict[KeyPath, int] = {}
     table: KeyPath = ()
     at = 0
     while at < len(text):
         if header := _HEADER.match(text, at):
             table = _parts(header[2])
-            lines.setdefault(table, text.count("\n", 0, at) + 1)
+            _note(lines, (), table, text.count("\n", 0, at) + 1)
             at = _end_of_value(text, header.end())
         elif assignment := _ASSIGNMENT.match(text, at):
-            lines.setdefault((*table, *_parts(assignment[1])), text.count("\n", 0, at) + 1)
+            _note(lines, table, _parts(assignment[1]), text.count("\n", 0, at) + 1)
             at = _end_of_value(text, assignment.end())
         else:
             at = _end_of_value(text, at)
@@ -54,6 +54,11 @@ def shown(path: KeyPath) -> str:
             key = part if _BARE.fullmatch(part) else json.dumps(part)
             text += f".{key}" if text else key
     return text
+
+
+def _note(lines: dict[KeyPath, int], table: KeyPath, keys: KeyPath, line: int) -> None:
+    for length in range(1, len(keys) + 1):  # [a.b] makes a as well
+        lines.setdefault((*table, *keys[:length]), line)
 
 
 def _end_of_value(text: str, at: int) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from coreos_kit.config import checks, schema, words
-from coreos_kit.config.clusters import Bases, ClusterDraft, read_cluster
+from coreos_kit.config.clusters import Bases, ClusterDraft, read_cluster, without_cluster
 from coreos_kit.config.entries import load_balancer_of, service_of
 from coreos_kit.config.findings import Findings, Place
 from coreos_kit.config.reading import Fields, Reader, mapping, table
@@ -78,16 +78,19 @@ def _project(raw: dict[str, Any], top: Place, root: Path) -> Project:
     for key in raw:
         if key not in schema.ROOT_TABLES:
             top.refuse_unknown(key, schema.ROOT_TABLES)
-    fields = _table(raw, top, "project", table(schema.PROJECT, required=["name"]), needed=True)
-    service_tables = _table(raw, top, "services", _named(schema.SERVICE, "image"))
-    balancer_tables = _table(raw, top, "load_balancers", _named(schema.LOAD_BALANCER, "image", "upstream"))
+    fields = _table(
+        raw, top, "project", table(schema.PROJECT, required={"name": words.NAME_ALLOWED}), needed=True
+    )
+    service_tables = _table(raw, top, "services", _named(schema.SERVICE, schema.SERVICE_REQUIRED))
+    balancer_tables = _table(
+        raw, top, "load_balancers", _named(schema.LOAD_BALANCER, schema.LOAD_BALANCER_REQUIRED)
+    )
     bases = Bases(service_tables, balancer_tables)
     clusters = raw.get("clusters", {})
     drafts = _clusters(clusters, top.at("clusters"), bases)
-    for draft in drafts.values() or [
-        read_cluster("", None, Place(Findings("", ""), ("clusters", "")), bases)
-    ]:
+    for draft in list(drafts.values()) or [without_cluster(top, bases)]:
         checks.check_cluster(draft)
+    _check_base_images(fields, bases, top.at("project", "base_images"))
     default = _default_cluster(fields, clusters, top.at("project", "default_cluster"))
     return Project(
         root=root,
@@ -106,7 +109,7 @@ def _project(raw: dict[str, Any], top: Place, root: Path) -> Project:
     )
 
 
-def _named(keys: dict[str, Reader], *required: str) -> Reader:
+def _named(keys: dict[str, Reader], required: dict[str, str]) -> Reader:
     return mapping(words.NAME, words.NAME_ALLOWED, table(keys, required=required))
 
 
@@ -122,6 +125,14 @@ def _clusters(raw: object, place: Place, bases: Bases) -> dict[str, ClusterDraft
     if not raw:
         place.refuse_missing(_NO_CLUSTER)
     return {name: read_cluster(name, table, place.at(name), bases) for name, table in (read or {}).items()}
+
+
+def _check_base_images(fields: Fields, bases: Bases, place: Place) -> None:
+    tables = (*bases.services.values(), *bases.load_balancers.values())
+    images = {table["image"].partition(":")[0] for table in tables if "image" in table}
+    for image in fields.get("base_images", {}):
+        if image not in images:
+            place.refuse_unknown(image, images)
 
 
 def _default_cluster(fields: Fields, clusters: object, place: Place) -> str:

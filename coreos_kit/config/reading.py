@@ -7,6 +7,7 @@ A reader returns None where it has refused; no value of the configuration is Non
 import re
 from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from coreos_kit.config.findings import Place, listed, shown
@@ -114,7 +115,7 @@ def array_of(reader: Reader, *, allowed: str = "an array of strings") -> Reader:
             if element_read is None:
                 continue
             if element_read in found:
-                place.at(index).refuse_words(f"{shown(element)} a second time", "each value once")
+                place.at(index).object_to(f"{shown(element)} a second time", "each value once")
             found.setdefault(element_read, index)
         return tuple(found)
 
@@ -134,8 +135,8 @@ def words_of(reader: Reader) -> Reader:
     return read
 
 
-def table(keys: Mapping[str, Reader], *, required: Iterable[str] = ()) -> Reader:
-    """Read a table of known keys; what is unknown or missing is refused."""
+def table(keys: Mapping[str, Reader], *, required: Mapping[str, str] = MappingProxyType({})) -> Reader:
+    """Read a table of known keys; what is unknown or missing is refused. `required` says what is to be there."""
 
     def read(value: Any, place: Place) -> Fields | None:
         if not isinstance(value, dict):
@@ -147,9 +148,9 @@ def table(keys: Mapping[str, Reader], *, required: Iterable[str] = ()) -> Reader
                 place.refuse_unknown(key, keys)
             elif (found := keys[key](element, place.at(key))) is not None:
                 fields[key] = found
-        for key in required:
+        for key, allowed in required.items():
             if key not in value:
-                place.at(key).refuse_missing("it has to be set")
+                place.at(key).refuse_missing(allowed)
         return fields
 
     return read

@@ -87,6 +87,9 @@ LOAD_BALANCER = _UNIT | {
     "confd_interval_s": integer(1, 3600),
 }
 
+SERVICE_REQUIRED = {"image": "the name of a folder in images/"}
+LOAD_BALANCER_REQUIRED = SERVICE_REQUIRED | {"upstream": "the name of a service with a registration"}
+
 ETCD = {
     "api": one_of((AUTO, *EtcdApi)),
     "endpoints": array_of(words.endpoint),

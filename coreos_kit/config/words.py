@@ -1,7 +1,7 @@
 """What the strings of a coreos-kit.toml may look like: names, images, addresses, paths.
 
-Every pattern is narrow enough for the value to go where it goes (the name of a unit or container, a key of etcd, an
-argument of a command) without changing what stands around it.
+Every pattern is narrow enough for the value to go where it goes (the name of a unit or container, a key of
+etcd, an argument of a command) without changing what stands around it.
 """
 
 import ipaddress
@@ -130,7 +130,7 @@ conflict = checked(_conflict)
 
 def _prefix(text: str) -> str | None:
     if re.fullmatch(r"(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)+", text, re.ASCII) is None:
-        return "a path such as /services/apache, of letters, digits and _ . -, without // and without / at the end"
+        return "a path such as /services/apache, of letters, digits and _ . -, without // and / at the end"
     if text == "/coreos-kit" or text.startswith("/coreos-kit/"):
         return "a path outside /coreos-kit, where the kit keeps its lock and its releases"
     return None
@@ -230,7 +230,7 @@ def instances(value: Any, place: Place) -> tuple[str, ...] | None:
             near = str(element) if isinstance(element, str) and _instance(_number(element)) else ""
             place.at(index).refuse_words(shown(element), _INSTANCE_ALLOWED, nearest=near)
         elif text in found:
-            place.at(index).refuse_words(f"{shown(element)} a second time", "each instance once")
+            place.at(index).object_to(f"{shown(element)} a second time", "each instance once")
         else:
             found[text] = None
     return tuple(found)
