@@ -21,6 +21,14 @@ _SPACE = (
 )
 
 
+class FleetRefusal(InvalidUnit):
+    """fleet would not take a file; the message is fleet's own, and `line` says where it stopped reading."""
+
+    def __init__(self, message: str, *, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
 @dataclass(frozen=True, slots=True)
 class FleetOption:
     """An assignment as fleet stores it: a continued value keeps its backslashes and line breaks."""
@@ -42,9 +50,10 @@ def fleet_text(text: str) -> str:
 
 @lru_cache(maxsize=256)  # instances of a template share their text
 def fleet_options(text: str) -> tuple[FleetOption, ...]:
-    """Read a unit file as fleet does; raise `InvalidUnit` with fleet's own words where it refuses."""
-    if any(len(line.encode(errors="surrogateescape")) >= LINE_MAX_BYTES for line in text.split("\n")):
-        raise InvalidUnit(f"line too long (max {LINE_MAX_BYTES} bytes)")
+    """Read a unit file as fleet does; raise `FleetRefusal` with fleet's own words where it refuses."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line.encode(errors="surrogateescape")) >= LINE_MAX_BYTES:
+            raise FleetRefusal(f"line too long (max {LINE_MAX_BYTES} bytes)", line=number)
     reader = _Reader(text)
     if not reader.skip_to_first_section():
         return ()
@@ -98,13 +107,15 @@ class _Reader:
     def section_name(self) -> str:
         end = self.text.find("]", self.at)
         if end < 0:
-            raise InvalidUnit("unable to find end of section")
+            raise self._refusal("unable to find end of section")
         name = self.text[self.at : end]
         self.at = end + 1
+        header_at = self.at
         if garbage := self._line().strip(_SPACE):
+            self.at = header_at
             # fleet names no section here and prints the bytes as numbers.
             numbers = " ".join(str(byte) for byte in garbage.encode(errors="surrogateescape"))
-            raise InvalidUnit(f"found garbage after section name : [{numbers}]")
+            raise self._refusal(f"found garbage after section name : [{numbers}]")
         return name
 
     def option_name(self) -> str:
@@ -115,8 +126,8 @@ class _Reader:
                 self.at = i + 1
                 return name.strip(_SPACE)
             if character in "\r\n":
-                raise InvalidUnit("unexpected newline encountered while parsing option name")
-        raise InvalidUnit("EOF")
+                raise self._refusal("unexpected newline encountered while parsing option name")
+        raise self._refusal("EOF")
 
     def option_value(self) -> str:
         value = ""
@@ -128,6 +139,9 @@ class _Reader:
                 value += "\n"
         kept_newline = "\n" if value.endswith("\n") else ""
         return value.strip(_SPACE) + kept_newline
+
+    def _refusal(self, message: str) -> FleetRefusal:
+        return FleetRefusal(message, line=self.text.count("\n", 0, self.at) + 1)
 
     def _skip_comment(self) -> bool:
         if self.text[self.at] not in "#;":

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coreos_kit.errors import InvalidUnit
-from coreos_kit.units.fleet_hash import FleetOption, fleet_hash, fleet_options, fleet_text
+from coreos_kit.units.fleet_hash import FleetOption, FleetRefusal, fleet_hash, fleet_options, fleet_text
 
 CONTRACT = Path(__file__).parents[1] / "contract" / "fleet-hashes.json"
 CASES = json.loads(CONTRACT.read_text())
@@ -32,20 +32,21 @@ def test_a_unit_that_fleet_refused_is_refused_in_its_words(case: dict[str, Any])
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "message", "line"),
     [
-        ("[Unit\nDescription=d\n", "unable to find end of section"),
-        ("[Unit] x\nDescription=d\n", "found garbage after section name : [120]"),
-        ("[Unit]\nDescription", "EOF"),
-        ("[Unit]\nDescription=" + "x" * 2048 + "\n", "line too long (max 2048 bytes)"),
-        ("[Unit]\n# " + "é" * 1024 + "\n", "line too long (max 2048 bytes)"),
+        ("\n[Unit\nDescription=d\n", "unable to find end of section", 2),
+        ("[Unit] x\nDescription=d\n", "found garbage after section name : [120]", 1),
+        ("[Unit]\nnonsense\n", "unexpected newline encountered while parsing option name", 2),
+        ("[Unit]\nDescription", "EOF", 2),
+        ("[Unit]\nDescription=" + "x" * 2048 + "\n", "line too long (max 2048 bytes)", 2),
+        ("[Unit]\n# " + "é" * 1024 + "\n", "line too long (max 2048 bytes)", 2),
     ],
 )
-def test_what_fleet_cannot_read_is_refused_in_its_words(text: str, message: str) -> None:
-    with pytest.raises(InvalidUnit) as caught:
+def test_what_fleet_cannot_read_is_refused_in_its_words(text: str, message: str, line: int) -> None:
+    with pytest.raises(FleetRefusal) as caught:
         fleet_options(text)
 
-    assert str(caught.value) == message
+    assert (str(caught.value), caught.value.line) == (message, line)
 
 
 def test_a_comment_that_ends_in_a_backslash_swallows_the_next_line() -> None:
