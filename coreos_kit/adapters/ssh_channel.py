@@ -1,0 +1,145 @@
+"""One command on an open connection: bytes in, bytes out, a deadline, nothing else.
+
+Not through `fabric.Connection.run`: that feeds stdin one character every 10 ms (100 KB take a quarter of an
+hour), hands out text instead of bytes, and runs three threads a command. On one open connection to loopback `true`
+took 13 ms that way and 4 ms this way; 3 MB in and out again take 0.17 s here.
+"""
+
+import select
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import paramiko
+
+from coreos_kit.adapters.limits import MAX_OUTPUT_BYTES
+from coreos_kit.adapters.lines import Lines
+
+_CHUNK = 64 * 1024
+_BEAT_S = 0.2  # how soon a stop is noticed
+
+
+class ConnectionLostError(Exception):
+    """The connection went away while a command ran; whether the command came to its end is not known."""
+
+
+class CallerError(Exception):
+    """What the caller's own code raised when it was handed a line; not a matter of the connection."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class OutputTooLongError(Exception):
+    """The command printed more than the kit is ready to hold in memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What came back from a command. A negative code: killed by a signal, which paramiko does not name."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+
+
+def run_to_end(channel: paramiko.Channel, command: str, stdin: bytes, deadline: float) -> Ended:
+    """Run a command on a fresh channel; `TimeoutError` once `time.monotonic` is past the deadline."""
+    out, err = bytearray(), bytearray()
+
+    def collect(data: bytes, into: bytearray) -> None:
+        into += data
+        if len(out) + len(err) > MAX_OUTPUT_BYTES:
+            raise OutputTooLongError
+
+    with _Started(channel, command, stdin, deadline):
+        for is_error, data in _pieces(channel, lambda: time.monotonic() >= deadline):
+            collect(data, err if is_error else out)
+        return Ended(_exit_code(channel, deadline), bytes(out), bytes(err))
+
+
+def run_line_by_line(
+    channel: paramiko.Channel,
+    command: str,
+    stdin: bytes,
+    on_line: Callable[[str], None],
+    stop: threading.Event,
+) -> int:
+    """Run a command and hand on each line as it comes. Returns 0 when it was `stop` that ended it."""
+
+    def hand_on(line: str) -> None:
+        try:
+            on_line(line)
+        except Exception as error:
+            raise CallerError(error) from error
+
+    lines = {False: Lines(hand_on), True: Lines(hand_on)}
+    with _Started(channel, command, stdin, time.monotonic() + 30):
+        try:
+            for is_error, data in _pieces(channel, stop.is_set):
+                lines[is_error].feed(data)
+        except TimeoutError:
+            return 0
+        for rest in lines.values():
+            rest.finish()
+        return _exit_code(channel, time.monotonic() + 30)
+
+
+class _Started:
+    """Starts the command and feeds it beside the reading, or megabytes both ways would lock up."""
+
+    def __init__(self, channel: paramiko.Channel, command: str, stdin: bytes, deadline: float) -> None:
+        self._channel = channel
+        self._command = command
+        self._stdin = stdin
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        self._channel.settimeout(max(0.1, self._deadline - time.monotonic()))
+        self._channel.exec_command(self._command)
+        self._channel.fileno()  # before the first byte: this is what poll() waits on
+        if len(self._stdin) > _CHUNK:
+            threading.Thread(target=self._feed, name="ssh-stdin", daemon=True).start()
+        else:
+            self._feed()
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+
+    def _feed(self) -> None:
+        try:
+            if self._stdin:
+                self._channel.sendall(self._stdin)
+            self._channel.shutdown_write()
+        except OSError:
+            pass  # the command does not want (all of) it, or is gone: its exit code says so
+
+
+def _pieces(channel: paramiko.Channel, is_over: Callable[[], bool]) -> Iterator[tuple[bool, bytes]]:
+    """Yield what arrives, each with whether it is stderr, until the end; `TimeoutError` when time is up."""
+    poll = select.poll()
+    poll.register(channel.fileno(), select.POLLIN)
+    while True:
+        while channel.recv_ready() or channel.recv_stderr_ready():
+            if channel.recv_ready():
+                yield False, channel.recv(_CHUNK)
+            if channel.recv_stderr_ready():
+                yield True, channel.recv_stderr(_CHUNK)
+        if (channel.eof_received or channel.closed) and not (
+            channel.recv_ready() or channel.recv_stderr_ready()
+        ):
+            return
+        if is_over():
+            raise TimeoutError
+        poll.poll(_BEAT_S * 1000)
+
+
+def _exit_code(channel: paramiko.Channel, deadline: float) -> int:
+    if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
+        raise TimeoutError
+    # A connection that dies closes the channel without the end of the streams that a server always sends.
+    if channel.exit_status == -1 and not channel.eof_received:
+        raise ConnectionLostError
+    return channel.exit_status
