@@ -1,8 +1,8 @@
 """When a server that is missing from etcd leaves the pool: at once, or only after etcd has had time.
 
 Pure: what is known, what happened and the time -> what is known now. An etcd that can't be read says nothing
-about the backends, and one that has just come back may have lost registrations whose sidekicks renew them
-within `renew_s`: so nothing is removed until that has passed.
+about the backends, and one that has just come back may have lost registrations that their sidekicks renew
+within `renew_s`: those are waited for.
 """
 
 from __future__ import annotations
@@ -11,6 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Optional, Tuple
 
 from .pool import sort_servers
+
+# In v2 nothing expires without a leader, and everything overdue does half a second after there is one again:
+# what is read before that says nothing yet.
+SETTLING_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class Kept:
     hold_s: float
     lost_at: Optional[float] = 0.0
     seen: Tuple[str, ...] = ()
-    hold_until: float = 0.0
+    awaited: Tuple[str, ...] = ()  # from before the outage, and not seen since
+    back_at: float = 0.0
 
     @property
     def connected(self) -> bool:
@@ -43,17 +48,25 @@ class Kept:
 
     def saw(self, servers: Tuple[str, ...], now: float) -> Kept:
         """Etcd was read, and these are its servers."""
-        back = self.lost_at is not None
-        hold_until = now + self.hold_s if back else self.hold_until
-        return replace(self, lost_at=None, seen=servers, hold_until=hold_until).settled(now)
+        if self.lost_at is not None:
+            back = replace(self, lost_at=None, back_at=now, awaited=self.servers)
+            return back.saw(servers, now)
+        return replace(self, seen=servers, awaited=self._still_awaited(servers, now)).settled(now)
 
     def settled(self, now: float) -> Kept:
-        """Additions count at once; removals too, unless etcd has only just come back.
+        """Additions count at once; removals too, but for what etcd's return may still bring back.
 
         The place for a floor under how much of a pool may vanish at once is here.
         """
         if self.lost_at is not None:
             return self
-        if now < self.hold_until:
-            return replace(self, servers=sort_servers((*self.servers, *self.seen)))
-        return replace(self, servers=self.seen)
+        if now >= self.back_at + self.hold_s:
+            return replace(self, servers=self.seen, awaited=())
+        return replace(self, servers=sort_servers((*self.seen, *self.awaited)))
+
+    def _still_awaited(self, seen: Tuple[str, ...], now: float) -> Tuple[str, ...]:
+        if not self.awaited:
+            return ()
+        if now < self.back_at + SETTLING_S:
+            return sort_servers((*self.awaited, *seen))
+        return tuple(server for server in self.awaited if server not in seen)

@@ -22,7 +22,8 @@ class NginxProcess:
         # One that was killed leaves its socket behind, and the next could not bind it.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(socket_path)
-        self._process = subprocess.Popen(nginx_run(conf), stdin=subprocess.DEVNULL)
+        # A group of its own: the workers of a master that was killed go on listening, and must be found.
+        self._process = subprocess.Popen(nginx_run(conf), stdin=subprocess.DEVNULL, start_new_session=True)
 
     @property
     def pid(self) -> int:
@@ -48,6 +49,12 @@ class NginxProcess:
                 time.sleep(0.01)
         self._process.kill()
         self._process.wait()
+        self.end_orphans()
+
+    def end_orphans(self) -> None:
+        """End the workers that are left when the master has died."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
 
 def reap_strangers(own: Collection[int]) -> None:

@@ -101,7 +101,7 @@ class Watcher:
         elif isinstance(event, Lost):
             self._lost(event, now)
         elif isinstance(event, Crashed):
-            say("the watch on etcd crashed; ending, so that the unit is started again")
+            say("the watch on etcd crashed; ending, for the unit to start again")
             self._stop_nginx()
             return 1
         elif event.number in (signal.SIGTERM, signal.SIGINT):
@@ -135,9 +135,8 @@ class Watcher:
         own = [pid for pid in (self._nginx and self._nginx.pid, self._generations.tester) if pid]
         reap_strangers(own)
         if self._nginx is not None and self._nginx.try_exit() is not None:
-            say(
-                f"nginx ended by itself ({self._nginx.try_exit()}); ending, so that the unit is started again"
-            )
+            say(f"nginx ended by itself ({self._nginx.try_exit()}); ending, for the unit to start again")
+            self._nginx.end_orphans()
             return 1
         self._kept = self._kept.settled(now)
         self._write_pool_file()

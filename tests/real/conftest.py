@@ -1,4 +1,4 @@
-"""Real programs on free loopback ports: etcd with both APIs, and the balancer's container without a container."""
+"""Real programs on free loopback ports: etcd with both APIs, and the balancer without its container."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from threading import Thread
 
 import pytest
 
+from coreos_kit.balancer.door import give_pool
+
 REPOSITORY = Path(__file__).parents[2]
 PREFIX = "/services/apache"
 
@@ -50,6 +52,12 @@ def eventually(fact: Callable[[], object], *, within_s: float = 5.0) -> None:
                 return
         time.sleep(0.01)
     pytest.fail(f"not true within {within_s} s; last seen: {last!r}")
+
+
+@pytest.fixture(name="eventually")
+def eventually_fixture() -> Callable[..., None]:
+    """Give the function that waits until something is true."""
+    return eventually
 
 
 @dataclass
@@ -103,6 +111,13 @@ class RealEtcd:
             self.request("DELETE", f"/v2/keys{key}")
         else:
             self._v3("deleterange", {"key": key})
+
+    def put_many(self, prefix: str, count: int) -> None:
+        """Put `count` keys into v3, a hundred a transaction."""
+        for start in range(0, count, 100):
+            keys = [f"{prefix}{number}".encode() for number in range(start, start + 100)]
+            puts = [{"requestPut": {"key": base64.b64encode(key).decode(), "value": "eA=="}} for key in keys]
+            self.request("POST", "/v3/kv/txn", json.dumps({"success": puts}).encode())
 
     def _v3(self, call: str, words: dict[str, str]) -> None:
         encoded = {name: base64.b64encode(word.encode()).decode() for name, word in words.items()}
@@ -200,6 +215,26 @@ class RealBalancer:
         code, self.process = self.process.wait(10), None
         return code
 
+    def run_to_its_end(self) -> int:
+        with (self.root / "err").open("ab") as err:
+            done = subprocess.run(self._command(), env=self._env(), stderr=err, check=False, timeout=10)
+        return done.returncode
+
+    def forget_everything(self) -> None:
+        """Be a new container of the same image."""
+        shutil.rmtree(self.root / "var")
+        shutil.rmtree(self.root / "run")
+
+    def tell_nginx(self, servers: list[str]) -> None:
+        """Set the pool behind the watcher's back."""
+        give_pool(str(self.root / "run/coreos-kit/pool.sock"), servers)
+
+    def headers(self) -> dict[str, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        with contextlib.closing(connection):
+            connection.request("GET", "/")
+            return dict(connection.getresponse().getheaders())
+
     def nginx_pid(self) -> int:
         return int((self.root / "run/coreos-kit/nginx.pid").read_text())
 
@@ -212,7 +247,12 @@ class RealBalancer:
 
     def show(self) -> dict[str, object]:
         done = subprocess.run(
-            [*self._command(), "--show"], env=self._env(), capture_output=True, text=True, check=False, timeout=10
+            [*self._command(), "--show"],
+            env=self._env(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=10,
         )
         shown: dict[str, object] = json.loads(done.stdout)
         return shown

@@ -1,0 +1,158 @@
+"""Etcd, Nginx and the watcher go away and come back; what serves goes on serving."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Backend, RealBalancer, RealEtcd
+
+pytestmark = pytest.mark.real
+KEY = "/services/apache/127.0.0.1"
+
+
+def test_the_pool_outlives_etcd_and_what_is_gone_leaves_after_one_renewal(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    stays, goes = backends(), backends()
+    real_etcd.put(api, f"{KEY}1", stays.address)
+    real_etcd.put(api, f"{KEY}2", goes.address)
+    eventually(lambda: len(balancer.servers()) == 2)
+    real_etcd.stop()
+    eventually(lambda: str(balancer.show()["etcd"]).startswith("unreachable since "), within_s=10)
+    assert len(balancer.servers()) == 2
+
+    real_etcd.start()
+    real_etcd.delete(api, f"{KEY}2")
+    eventually(lambda: balancer.show()["held"] == [goes.address])
+    back = time.monotonic()
+
+    assert len(balancer.servers()) == 2
+    eventually(lambda: balancer.servers() == [stays.address])
+    assert 1.5 <= time.monotonic() - back <= 4.5  # RENEW_S + 2 s, seen with some delay
+
+    real_etcd.delete(api, f"{KEY}1")
+    eventually(lambda: balancer.get()[0] == 503, within_s=1)
+
+
+def test_a_pool_that_nginx_forgot_is_given_again_within_a_second(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    backend = backends()
+    real_etcd.put(api, KEY, backend.address)
+    eventually(lambda: balancer.get()[0] == 200)
+
+    balancer.tell_nginx([])
+
+    eventually(lambda: balancer.get() == (200, backend.address), within_s=1)
+
+
+def test_a_nginx_that_dies_ends_the_container(balancer: RealBalancer, api: str) -> None:
+    os.kill(balancer.nginx_pid(), signal.SIGKILL)
+
+    assert balancer.process.wait(2) == 1
+
+
+def test_sigterm_ends_nginx_and_the_watcher_within_two_seconds(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    nginx = balancer.nginx_pid()
+
+    start = time.monotonic()
+    code = balancer.stop()
+
+    assert (code, time.monotonic() - start < 2.0) == (0, True)
+    with pytest.raises(ProcessLookupError):
+        os.kill(nginx, 0)
+
+
+def test_after_a_restart_the_last_pool_serves_before_etcd_answers(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    backend = backends()
+    real_etcd.put(api, KEY, backend.address)
+    eventually(lambda: balancer.servers() == [backend.address])
+    balancer.stop()
+    real_etcd.stop()
+
+    balancer.start()
+
+    assert balancer.get() == (200, backend.address)
+    assert balancer.servers() == [backend.address]
+
+
+def test_a_killed_container_starts_again(balancer: RealBalancer, api: str, eventually) -> None:
+    os.kill(balancer.nginx_pid(), signal.SIGKILL)  # leaves its socket behind
+    balancer.process.wait(2)
+
+    balancer.start()
+
+    assert balancer.servers() == []
+
+
+def test_a_broken_file_put_there_by_hand_is_said_and_changes_nothing_until_it_is_mended(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    by_hand = balancer.hand_written / "conf.d/by-hand.conf"
+
+    by_hand.write_text("add_header X-By-Hand yes")
+    eventually(lambda: "by-hand.conf" in balancer.show()["configuration_problem"], within_s=8)
+    assert balancer.get()[0] == 503
+    assert balancer.show()["generation"] == "1"
+
+    by_hand.write_text("add_header X-By-Hand yes always;")
+    eventually(lambda: balancer.show()["generation"] != "1", within_s=8)
+    assert balancer.show()["configuration_problem"] == ""
+    assert "X-By-Hand" in balancer.headers()
+
+
+def test_a_container_starts_without_what_is_broken_by_hand(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    backend = backends()
+    real_etcd.put(api, KEY, backend.address)
+    balancer.stop()
+    balancer.forget_everything()
+    (balancer.hand_written / "sites-enabled/by-hand").write_text("server { listen nonsense")
+
+    balancer.start()
+
+    eventually(lambda: balancer.get() == (200, backend.address))
+    assert "sites-enabled/by-hand" in balancer.show()["configuration_problem"]
+
+
+def test_sighup_takes_what_was_written_by_hand_and_keeps_the_pool(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    backend = backends()
+    real_etcd.put(api, KEY, backend.address)
+    eventually(lambda: balancer.get()[0] == 200)
+    (balancer.hand_written / "conf.d/by-hand.conf").write_text("add_header X-By-Hand yes always;")
+
+    balancer.process.send_signal(signal.SIGHUP)
+
+    eventually(lambda: "X-By-Hand" in balancer.headers(), within_s=4)
+    assert balancer.get() == (200, backend.address)
+
+
+def test_an_unusable_environment_is_refused_with_everything_that_is_wrong(
+    balancer: RealBalancer, api: str
+) -> None:
+    balancer.stop()
+    balancer.environment.update(HOST_IP="etcd.example", POOL_NETWORK="", RENEW_S="10; reboot")
+    before = len(balancer.said())
+
+    code = balancer.run_to_its_end()
+
+    assert code == 2
+    assert [line.partition("not started: ")[2] for line in balancer.said()[before:]] == [
+        'HOST_IP is "etcd.example"; it must be the IP address that etcd answers on',
+        "POOL_NETWORK is not set; it must be IPv4 networks like 10.0.0.0/16, comma separated",
+        'RENEW_S is "10; reboot"; it must be whole seconds from 1 to 3600',
+    ]
