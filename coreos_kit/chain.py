@@ -21,7 +21,9 @@ class Evidence:
     observed: Observation
     entries: Mapping[str, tuple[EtcdEntry, ...]] = field(default_factory=dict)  # by prefix
     etcd_error: str = ""
-    probes: Mapping[str, Probe] = field(default_factory=dict)  # by balancer's name; "machine:NAME" where there is none
+    probes: Mapping[str, Probe] = field(
+        default_factory=dict
+    )  # by balancer's name; "machine:NAME" where there is none
     probe_errors: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -33,7 +35,9 @@ def judge(evidence: Evidence) -> Verdict:
             *(chain for service in cluster.services for chain in _service_chains(evidence, service)),
             *(chain for balancer in cluster.load_balancers for chain in _balancer_chains(evidence, balancer)),
         ),
-        unreachable=tuple(f"{name}: {error}" for name, error in sorted(evidence.observed.unreachable.items())),
+        unreachable=tuple(
+            f"{name}: {error}" for name, error in sorted(evidence.observed.unreachable.items())
+        ),
     )
 
 
@@ -57,7 +61,10 @@ def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
         sidekick = service.sidekick.instantiate(instance) if service.sidekick else None
         standing = places(evidence, main)
         for machine in standing or [None]:
-            links = [_unit_link(evidence, machine, [main, *([sidekick] if sidekick else [])]), _container_link(evidence, machine, main)]
+            links = [
+                _unit_link(evidence, machine, [main, *([sidekick] if sidekick else [])]),
+                _container_link(evidence, machine, main),
+            ]
             if service.registration and sidekick:
                 links += _registration_links(evidence, machine, service.registration, instance, sidekick)
             if service.health.kind is not HealthKind.NONE and instance.isdigit():
@@ -69,7 +76,10 @@ def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
 
 def _balancer_chains(evidence: Evidence, balancer: LoadBalancer) -> Iterator[Chain]:
     for machine in places(evidence, balancer.unit) or [None]:
-        links = (_unit_link(evidence, machine, [balancer.unit]), _container_link(evidence, machine, balancer.unit))
+        links = (
+            _unit_link(evidence, machine, [balancer.unit]),
+            _container_link(evidence, machine, balancer.unit),
+        )
         yield Chain(balancer.unit, machine.name if machine else "", links)
 
 
@@ -78,12 +88,29 @@ def _unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Seque
     if machine is None:
         if evidence.observed.unreachable:
             silent = ", ".join(sorted(evidence.observed.unreachable))
-            return Link(LinkName.UNIT, State.UNKNOWN, "", expected, f"it stands on no machine that can be seen; {silent} can't be")
+            return Link(
+                LinkName.UNIT,
+                State.UNKNOWN,
+                "",
+                expected,
+                f"it stands on no machine that can be seen; {silent} can't be",
+            )
         return Link(LinkName.UNIT, State.BROKEN, "", expected, "it stands on no machine", "coreos-kit deploy")
     present = {unit.name: unit for unit in machine.units}
-    ill = [_described(unit, present.get(unit)) for unit in units if not (unit in present and present[unit].is_active)]
+    ill = [
+        _described(unit, present.get(unit))
+        for unit in units
+        if not (unit in present and present[unit].is_active)
+    ]
     if ill:
-        return Link(LinkName.UNIT, State.BROKEN, machine.name, expected, "; ".join(ill), f"coreos-kit start {units[0]}")
+        return Link(
+            LinkName.UNIT,
+            State.BROKEN,
+            machine.name,
+            expected,
+            "; ".join(ill),
+            f"coreos-kit start {units[0]}",
+        )
     return Link(LinkName.UNIT, State.OK, machine.name, expected, "active")
 
 
@@ -96,25 +123,43 @@ def _container_link(evidence: Evidence, machine: ObservedMachine | None, unit: U
     expected = f"container {name} running"
     if machine is None:
         state = State.UNKNOWN if evidence.observed.unreachable else State.BROKEN
-        return Link(LinkName.CONTAINER, state, "", expected, "its unit stands on no machine", "coreos-kit deploy")
+        return Link(
+            LinkName.CONTAINER, state, "", expected, "its unit stands on no machine", "coreos-kit deploy"
+        )
     if machine.engine_error:
-        return Link(LinkName.CONTAINER, State.UNKNOWN, machine.name, expected, machine.engine_error, f"coreos-kit ssh {machine.name}")
+        return Link(
+            LinkName.CONTAINER,
+            State.UNKNOWN,
+            machine.name,
+            expected,
+            machine.engine_error,
+            f"coreos-kit ssh {machine.name}",
+        )
     found = next((container for container in machine.containers if container.name == name), None)
     if found is None or found.state != "running":
         seen = f"it is {found.state}" if found else "there is no such container"
-        return Link(LinkName.CONTAINER, State.BROKEN, machine.name, expected, seen, f"coreos-kit restart {unit}")
+        return Link(
+            LinkName.CONTAINER, State.BROKEN, machine.name, expected, seen, f"coreos-kit restart {unit}"
+        )
     return Link(LinkName.CONTAINER, State.OK, machine.name, expected, "running")
 
 
 def _registration_links(
-    evidence: Evidence, machine: ObservedMachine | None, registration: Registration, instance: str, sidekick: UnitName
+    evidence: Evidence,
+    machine: ObservedMachine | None,
+    registration: Registration,
+    instance: str,
+    sidekick: UnitName,
 ) -> Iterator[Link]:
     where = machine.name if machine else ""
     address = machine.private_ip if machine else ""
     names = (LinkName.KEY, LinkName.VALUE, LinkName.TTL)
     if not address:
         seen = "its machine's private address is not known" if machine else "its unit stands on no machine"
-        yield from (Link(name, State.UNKNOWN, where, f"a registration below {registration.prefix}", seen) for name in names)
+        yield from (
+            Link(name, State.UNKNOWN, where, f"a registration below {registration.prefix}", seen)
+            for name in names
+        )
         return
     key, value = registration.key_for(address, instance), f"{address}:{instance}"
     newest = registration.renew_s + RENEWAL_GRACE_S
@@ -128,11 +173,21 @@ def _registration_links(
     entry = next((entry for entry in entries if entry.key == key), None)
     if entry is None:
         yield Link(LinkName.KEY, State.BROKEN, where, key, "there is no such key", remedy)
-        yield from (Link(name, State.UNKNOWN, where, expectations[name], "there is no key to look at") for name in names[1:])
+        yield from (
+            Link(name, State.UNKNOWN, where, expectations[name], "there is no key to look at")
+            for name in names[1:]
+        )
         return
     yield Link(LinkName.KEY, State.OK, where, key, "present")
     right = entry.value == value
-    yield Link(LinkName.VALUE, State.OK if right else State.BROKEN, where, value, entry.value, "" if right else remedy)
+    yield Link(
+        LinkName.VALUE,
+        State.OK if right else State.BROKEN,
+        where,
+        value,
+        entry.value,
+        "" if right else remedy,
+    )
     yield _ttl_link(where, entry, registration, remedy)
 
 
@@ -140,46 +195,89 @@ def _ttl_link(machine: str, entry: EtcdEntry, registration: Registration, remedy
     newest = registration.renew_s + RENEWAL_GRACE_S
     expected = f"renewed within {newest} s"
     if entry.ttl_left_s is None:
-        return Link(LinkName.TTL, State.BROKEN, machine, expected, "it has no TTL: it would stay for ever", remedy)
+        return Link(
+            LinkName.TTL, State.BROKEN, machine, expected, "it has no TTL: it would stay for ever", remedy
+        )
     granted = entry.ttl_granted_s if entry.ttl_granted_s is not None else registration.ttl_s
     age = granted - entry.ttl_left_s
     seen = f"renewed {max(0, age):.0f} s ago, {entry.ttl_left_s:.0f} s of {granted:.0f} s left"
     fresh = age <= newest
-    return Link(LinkName.TTL, State.OK if fresh else State.BROKEN, machine, expected, seen, "" if fresh else remedy)
+    return Link(
+        LinkName.TTL, State.OK if fresh else State.BROKEN, machine, expected, seen, "" if fresh else remedy
+    )
 
 
-def _backend_link(evidence: Evidence, machine: ObservedMachine | None, service: Service, instance: str) -> Link:
+def _backend_link(
+    evidence: Evidence, machine: ObservedMachine | None, service: Service, instance: str
+) -> Link:
     where = machine.name if machine else ""
     if machine is None or not machine.private_ip:
-        return Link(LinkName.BACKEND, State.UNKNOWN, where, f"port {instance} answers", "there is no address to ask")
+        return Link(
+            LinkName.BACKEND, State.UNKNOWN, where, f"port {instance} answers", "there is no address to ask"
+        )
     address = f"{machine.private_ip}:{instance}"
     check = service.health
-    expected = f"{address} answers its {check.kind} check" + (f" of {check.path}" if check.kind is HealthKind.HTTP else "")
-    asked = {name: probe.backends[address] for name, probe in evidence.probes.items() if address in probe.backends}
+    expected = f"{address} answers its {check.kind} check" + (
+        f" of {check.path}" if check.kind is HealthKind.HTTP else ""
+    )
+    asked = {
+        name: probe.backends[address] for name, probe in evidence.probes.items() if address in probe.backends
+    }
     if not asked:
         errors = "; ".join(evidence.probe_errors.values())
         return Link(LinkName.BACKEND, State.UNKNOWN, where, expected, errors or "it was not asked")
     failures = [f"asked from {name}: {said}" for name, said in sorted(asked.items()) if said]
     if failures:
-        return Link(LinkName.BACKEND, State.BROKEN, where, expected, "; ".join(failures), f"coreos-kit logs {service.template.instantiate(instance)}")
+        return Link(
+            LinkName.BACKEND,
+            State.BROKEN,
+            where,
+            expected,
+            "; ".join(failures),
+            f"coreos-kit logs {service.template.instantiate(instance)}",
+        )
     return Link(LinkName.BACKEND, State.OK, where, expected, "answers")
 
 
-def _balancer_links(evidence: Evidence, machine: ObservedMachine | None, service: Service, instance: str) -> Iterator[Link]:
-    balancers = [balancer for balancer in evidence.cluster.load_balancers if balancer.upstream == service.name]
+def _balancer_links(
+    evidence: Evidence, machine: ObservedMachine | None, service: Service, instance: str
+) -> Iterator[Link]:
+    balancers = [
+        balancer for balancer in evidence.cluster.load_balancers if balancer.upstream == service.name
+    ]
     if not balancers:
         return
     where = machine.name if machine else ""
     address = f"{machine.private_ip}:{instance}" if machine and machine.private_ip else ""
     names = " and ".join(balancer.name for balancer in balancers)
-    expected = {LinkName.POOL: f"{names} lists {address or instance}", LinkName.REQUEST: f"a request through {names} reaches {address or instance}"}
+    expected = {
+        LinkName.POOL: f"{names} lists {address or instance}",
+        LinkName.REQUEST: f"a request through {names} reaches {address or instance}",
+    }
     if not address:
-        yield from (Link(name, State.UNKNOWN, where, text, "there is no address to look for") for name, text in expected.items())
+        yield from (
+            Link(name, State.UNKNOWN, where, text, "there is no address to look for")
+            for name, text in expected.items()
+        )
         return
     judged = [_judge_pool(evidence, balancer, address) for balancer in balancers]
-    yield _worst(LinkName.POOL, where, expected[LinkName.POOL], judged, "is listed", f"coreos-kit restart {balancers[0].unit}")
+    yield _worst(
+        LinkName.POOL,
+        where,
+        expected[LinkName.POOL],
+        judged,
+        "is listed",
+        f"coreos-kit restart {balancers[0].unit}",
+    )
     judged = [_judge_request(evidence, balancer, address) for balancer in balancers]
-    yield _worst(LinkName.REQUEST, where, expected[LinkName.REQUEST], judged, "reached", f"coreos-kit logs {balancers[0].unit}")
+    yield _worst(
+        LinkName.REQUEST,
+        where,
+        expected[LinkName.REQUEST],
+        judged,
+        "reached",
+        f"coreos-kit logs {balancers[0].unit}",
+    )
 
 
 _Judged = tuple[State, str]
@@ -190,7 +288,10 @@ def _judge_pool(evidence: Evidence, balancer: LoadBalancer, address: str) -> _Ju
     if probe is None:
         return State.UNKNOWN, evidence.probe_errors.get(balancer.name, f"{balancer.name} was not looked at")
     if probe.pool is None:
-        return State.UNKNOWN, f"the pool of {balancer.name} can't be told: {probe.pool_error or 'it said nothing'}"
+        return (
+            State.UNKNOWN,
+            f"the pool of {balancer.name} can't be told: {probe.pool_error or 'it said nothing'}",
+        )
     if address not in probe.pool:
         return State.BROKEN, f"{balancer.name} has {', '.join(sorted(probe.pool)) or 'an empty pool'}"
     return State.OK, ""
@@ -209,7 +310,9 @@ def _judge_request(evidence: Evidence, balancer: LoadBalancer, address: str) -> 
     return State.BROKEN, f"of {len(probe.codes)} requests {served or 'none came to a backend'}"
 
 
-def _worst(name: LinkName, machine: str, expected: str, judged: Sequence[_Judged], fine: str, remedy: str) -> Link:
+def _worst(
+    name: LinkName, machine: str, expected: str, judged: Sequence[_Judged], fine: str, remedy: str
+) -> Link:
     for state in (State.BROKEN, State.UNKNOWN):
         if seen := "; ".join(text for found, text in judged if found is state):
             return Link(name, state, machine, expected, seen, remedy)

@@ -42,7 +42,14 @@ class CommandFailed(KitError):
     """
 
     def __init__(
-        self, message: str, *, machine: str = "", argv: Sequence[str] = (), code: int | None = None, output: str = "", hint: str = ""
+        self,
+        message: str,
+        *,
+        machine: str = "",
+        argv: Sequence[str] = (),
+        code: int | None = None,
+        output: str = "",
+        hint: str = "",
     ) -> None:
         super().__init__(message, hint=hint, details=_last_lines(output))
         self.machine = machine
@@ -88,7 +95,9 @@ class Unreachable(KitError):
 
     exit_code = 4
 
-    def __init__(self, message: str, *, machine: str = "", hint: str = "", details: Sequence[str] = ()) -> None:
+    def __init__(
+        self, message: str, *, machine: str = "", hint: str = "", details: Sequence[str] = ()
+    ) -> None:
         super().__init__(message, hint=hint, details=details)
         self.machine = machine
 

@@ -14,7 +14,7 @@ from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Plan, Step, UnitChange, UnitKind, Verb
 from coreos_kit.model.project import Cluster
-from coreos_kit.placement import PlacementUnit, place
+from coreos_kit.placement import Placements, PlacementUnit, place
 from coreos_kit.units.fleet_hash import fleet_hash
 from coreos_kit.units.ownership import owner_of
 from coreos_kit.units.x_fleet import Requirements
@@ -50,9 +50,13 @@ def plan(
     """
     _refuse_silent_machines(cluster, observed, options)
     _refuse_foreign_units(project, desired, observed)
-    usable = {name: machine for name, machine in observed.machines.items() if name not in options.evacuate | options.skip}
-    placed = _place(project, desired, observed, usable, options)
-    stale = _stale_units(project, desired, placed, observed, usable, options)
+    usable = {
+        name: machine
+        for name, machine in observed.machines.items()
+        if name not in options.evacuate | options.skip
+    }
+    placed = _place(project, desired, observed, options)
+    stale = _stale_units(project, desired, placed, observed, options)
     _refuse_vanishing_services(cluster, desired, stale, options)
     waves = _waves(desired, placed, stale, usable)
     touched = {machine for machines in placed.machines.values() for machine in machines}
@@ -68,8 +72,15 @@ def plan(
 def _refuse_silent_machines(cluster: Cluster, observed: Observation, options: PlanOptions) -> None:
     known = {machine.name for machine in cluster.machines}
     if unknown := sorted((options.skip | options.evacuate) - known):
-        raise Refused(f"{cluster.name} has no machine {unknown[0]}", hint=f"Its machines are {', '.join(sorted(known))}.")
-    silent = {name: error for name, error in observed.unreachable.items() if name not in options.skip | options.evacuate}
+        raise Refused(
+            f"{cluster.name} has no machine {unknown[0]}",
+            hint=f"Its machines are {', '.join(sorted(known))}.",
+        )
+    silent = {
+        name: error
+        for name, error in observed.unreachable.items()
+        if name not in options.skip | options.evacuate
+    }
     if silent:
         first = sorted(silent)[0]
         raise Unreachable(
@@ -101,36 +112,44 @@ def _refuse_foreign_units(project: str, desired: Sequence[DesiredUnit], observed
 def _whose(unit: ObservedUnit) -> str:
     if unit.project:
         return f"belongs to the project {unit.project}"
-    return f"stands at {unit.fragment_path}, without [X-CoreosKit]" if unit.fragment_path else "is somebody else's"
+    return (
+        f"stands at {unit.fragment_path}, without [X-CoreosKit]"
+        if unit.fragment_path
+        else "is somebody else's"
+    )
 
 
 def _place(
     project: str,
     desired: Sequence[DesiredUnit],
     observed: Observation,
-    usable: Mapping[str, ObservedMachine],
     options: PlanOptions,
 ) -> _Placed:
-    name_of = {machine.machine_id: name for name, machine in usable.items()}
-    if len(name_of) != len(usable):
-        raise Refused("two machines have one machine-id", details=_twins(usable), hint="Give each its own: systemd-machine-id-setup.")
+    staying = {name: machine for name, machine in observed.machines.items() if name not in options.evacuate}
+    name_of = {machine.machine_id: name for name, machine in staying.items()}
+    if len(name_of) != len(staying):
+        raise Refused(
+            "two machines have one machine-id, so nothing was touched",
+            details=_twins(staying),
+            hint="Give each its own: systemd-machine-id-setup.",
+        )
     seen = _seen(project, observed)
     held = _held(desired, seen, observed, options)
-    skipped_current = {name for name, where in seen.items() if where and not set(where) & set(usable) and set(where) <= options.skip}
     units = [
         PlacementUnit(unit.name, Requirements.of(unit.name, unit.text))
         for unit in desired
-        if unit.name not in held | skipped_current
+        if unit.name not in held
     ]
-    current = {
-        unit.name: usable[where].machine_id for unit in units if (where := _kept(seen.get(unit.name, {}), usable)) is not None
-    }
-    names = {unit.name for unit in desired}
-    standing = {
-        machine.machine_id: tuple(_standing(project, names, machine, options)) for machine in usable.values()
-    }
-    machines = [Machine(machine.machine_id, machine.private_ip, machine.metadata) for machine in usable.values()]
-    result = place(units, machines, current=current, standing=standing)
+    wanted = {unit.name for unit in desired}
+    result = place(
+        units,
+        [Machine(machine.machine_id, machine.private_ip, machine.metadata) for machine in staying.values()],
+        current=_current(units, seen, staying),
+        standing={
+            machine.machine_id: tuple(_standing(project, wanted, machine)) for machine in staying.values()
+        },
+        closed={staying[name].machine_id: "it is skipped" for name in options.skip & set(staying)},
+    )
     if result.unplaceable:
         raise Unplaceable(
             f"no machine can take {_listed([str(name) for name in sorted(result.unplaceable)])}, so nothing was touched",
@@ -141,15 +160,29 @@ def _place(
             ],
             hint="Add a machine, or loosen the service's conflicts or machine_metadata.",
         )
-    placed: dict[UnitName, tuple[str, ...]] = {}
-    for name, machine in result.machine_of.items():
-        placed[name] = (name_of[machine],)
-    for name, many in result.globals.items():
-        placed[name] = tuple(sorted(name_of[machine] for machine in many))
-    for name in skipped_current:
-        if name in names:
-            placed[name] = tuple(sorted(seen[name]))
+    placed = {name: (name_of[machine],) for name, machine in result.machine_of.items()}
+    placed |= {
+        name: tuple(sorted(name_of[machine] for machine in many)) for name, many in result.globals.items()
+    }
     return _Placed(placed, frozenset(held))
+
+
+def _current(
+    units: Sequence[PlacementUnit],
+    seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
+    staying: Mapping[str, ObservedMachine],
+) -> Placements:
+    """Say where each unit is now; one that stands on several machines is where it is active."""
+    machine_of: dict[UnitName, str] = {}
+    everywhere: dict[UnitName, frozenset[str]] = {}
+    for unit in units:
+        where = {name: found for name, found in seen.get(unit.name, {}).items() if name in staying}
+        if unit.requirements.is_global:
+            everywhere[unit.name] = frozenset(staying[name].machine_id for name in where)
+        elif where:
+            kept = min(where, key=lambda name: (not where[name].is_active, name))
+            machine_of[unit.name] = staying[kept].machine_id
+    return Placements(machine_of, everywhere)
 
 
 def _twins(machines: Mapping[str, ObservedMachine]) -> list[str]:
@@ -168,14 +201,11 @@ def _seen(project: str, observed: Observation) -> Mapping[UnitName, Mapping[str,
     return seen
 
 
-def _kept(where: Mapping[str, ObservedUnit], usable: Collection[str]) -> str | None:
-    """Choose the machine that a unit stays on: where it is active, if it stands on several."""
-    here = [name for name in where if name in usable]
-    return min(here, key=lambda name: (not where[name].is_active, name), default=None)
-
-
 def _held(
-    desired: Sequence[DesiredUnit], seen: Mapping[UnitName, Mapping[str, ObservedUnit]], observed: Observation, options: PlanOptions
+    desired: Sequence[DesiredUnit],
+    seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
+    observed: Observation,
+    options: PlanOptions,
 ) -> set[UnitName]:
     """Return what may stand on a machine that is skipped and silent: starting it elsewhere could make two of it."""
     if not any(name in options.skip for name in observed.unreachable):
@@ -184,7 +214,7 @@ def _held(
 
 
 def _standing(
-    project: str, desired: Collection[UnitName], machine: ObservedMachine, options: PlanOptions
+    project: str, desired: Collection[UnitName], machine: ObservedMachine
 ) -> Iterator[PlacementUnit]:
     """Units of the kit that are not ours to place, whichever project's: they count for load and conflicts."""
     for unit in machine.units:
@@ -197,7 +227,6 @@ def _stale_units(
     desired: Sequence[DesiredUnit],
     placed: _Placed,
     observed: Observation,
-    usable: Mapping[str, ObservedMachine],
     options: PlanOptions,
 ) -> tuple[ObservedUnit, ...]:
     """Return the project's units that stand where they should not, newest first, sidekicks before their units."""
@@ -247,15 +276,27 @@ def _waves(
         if unit.name not in moved
     )
     for group in _groups(desired):
-        machines = sorted({machine for unit in group for machine in placed.machines.get(unit.name, ())} & set(usable))
+        machines = sorted(
+            {machine for unit in group for machine in placed.machines.get(unit.name, ())} & set(usable)
+        )
         for machine in machines:
             present = {unit.name: unit for unit in usable[machine].units}
             here = [unit for unit in group if machine in placed.machines.get(unit.name, ())]
-            changes = tuple(change for unit in here if (change := _change(unit, machine, present.get(unit.name))))
-            leaving = [unit for unit in stale if unit.name in {other.name for other in here} and unit.machine != machine]
+            changes = tuple(
+                change for unit in here if (change := _change(unit, machine, present.get(unit.name)))
+            )
+            leaving = [
+                unit
+                for unit in stale
+                if unit.name in {other.name for other in here} and unit.machine != machine
+            ]
             if leaving:
                 one_by_one += _moves(changes, leaving, machine)
-            elif changes and all(change.verb is Verb.CREATE for change in changes) and len(changes) == len(here):
+            elif (
+                changes
+                and all(change.verb is Verb.CREATE for change in changes)
+                and len(changes) == len(here)
+            ):
                 created[machine] += changes
             elif changes:
                 one_by_one.append(_together(machine, changes, here))
@@ -271,7 +312,9 @@ def _groups(desired: Sequence[DesiredUnit]) -> Iterator[list[DesiredUnit]]:
     """Put each instance together with its sidekick, in the configured order, balancers last."""
     groups: dict[tuple[bool, str, str], list[DesiredUnit]] = defaultdict(list)
     for unit in desired:
-        groups[unit.kind is UnitKind.LOAD_BALANCER, unit.service, unit.name.instance or unit.name.prefix].append(unit)
+        groups[
+            unit.kind is UnitKind.LOAD_BALANCER, unit.service, unit.name.instance or unit.name.prefix
+        ].append(unit)
     for late in (False, True):
         for key, group in groups.items():
             if key[0] is late:
@@ -282,7 +325,9 @@ def _change(unit: DesiredUnit, machine: str, present: ObservedUnit | None) -> Un
     if present is None or present.text is None:
         return UnitChange(unit.name, Verb.CREATE, machine, "is not there", after=unit.text)
     if present.text != unit.text and _differs(present.text, unit.text):
-        return UnitChange(unit.name, Verb.REPLACE, machine, "its text changed", before=present.text, after=unit.text)
+        return UnitChange(
+            unit.name, Verb.REPLACE, machine, "its text changed", before=present.text, after=unit.text
+        )
     if present.needs_reload or present.load_state == "not-found":
         reason = "systemd has not read its file"
         return UnitChange(unit.name, Verb.REPLACE, machine, reason, before=present.text, after=unit.text)
@@ -304,13 +349,21 @@ def _together(machine: str, changes: tuple[UnitChange, ...], group: Sequence[Des
     """An instance whose text changes stops and starts as a whole; one that only lies still is started."""
     changed = {change.name for change in changes}
     whole = any(change.verb is Verb.REPLACE for change in changes)
-    return Step(machine, changes, tuple(unit.name for unit in group if unit.name not in changed) if whole else ())
+    return Step(
+        machine, changes, tuple(unit.name for unit in group if unit.name not in changed) if whole else ()
+    )
 
 
 def _moves(changes: tuple[UnitChange, ...], leaving: Sequence[ObservedUnit], machine: str) -> Iterator[Step]:
     """Take an instance away where it was, then bring it where it goes: never two of it at once."""
     yield from _by_machine(
-        UnitChange(unit.name, Verb.REMOVE, unit.machine, f"moves to {machine}" if changes else f"runs on {machine}", before=unit.text)
+        UnitChange(
+            unit.name,
+            Verb.REMOVE,
+            unit.machine,
+            f"moves to {machine}" if changes else f"runs on {machine}",
+            before=unit.text,
+        )
         for unit in leaving
     )
     if changes:
@@ -352,17 +405,28 @@ def _environments(cluster: Cluster, machines: Sequence[ObservedMachine]) -> Mapp
         nameless = [machine.name for machine in machines if not machine.private_ip]
         hint = f'Set clusters.{cluster.name}.network.private to the network that its machines share, or the machine\'s "private_ip".'
     else:
-        nameless = [machine.name for machine in machines if not _names_private_address(machine.environment or "")]
+        nameless = [
+            machine.name for machine in machines if not _names_private_address(machine.environment or "")
+        ]
         hint = f"Write COREOS_PRIVATE_IPV4=… into {cluster.profile.environment_file} on it."
     if nameless:
-        raise Refused(f"the private address of {_listed(nameless)} is not known, so nothing was touched", hint=hint)
+        raise Refused(
+            f"the private address of {_listed(nameless)} is not known, so nothing was touched", hint=hint
+        )
     if not cluster.profile.writes_environment_file:
         return {}
-    return {machine.name: text for machine in machines if (text := environment_text(machine)) != machine.environment}
+    return {
+        machine.name: text
+        for machine in machines
+        if (text := environment_text(machine)) != machine.environment
+    }
 
 
 def _names_private_address(environment: str) -> bool:
-    return any(line.startswith("COREOS_PRIVATE_IPV4=") and line.split("=", 1)[1].strip("\"' ") for line in environment.splitlines())
+    return any(
+        line.startswith("COREOS_PRIVATE_IPV4=") and line.split("=", 1)[1].strip("\"' ")
+        for line in environment.splitlines()
+    )
 
 
 def _notes(placed: _Placed, observed: Observation, options: PlanOptions) -> Iterator[str]:

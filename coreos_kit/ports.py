@@ -46,7 +46,13 @@ class Runner(Protocol):
         ...
 
     def run(
-        self, argv: Sequence[str], *, stdin: bytes = b"", root: bool = False, timeout_s: float = 30, check: bool = True
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        root: bool = False,
+        timeout_s: float = 30,
+        check: bool = True,
     ) -> Completed:
         """Run a command to its end, as root through ``sudo -n`` if asked."""
         ...
@@ -65,7 +71,13 @@ class Runner(Protocol):
         ...
 
     def stream(
-        self, argv: Sequence[str], on_line: Callable[[str], None], *, stop: Event, stdin: bytes = b"", root: bool = False
+        self,
+        argv: Sequence[str],
+        on_line: Callable[[str], None],
+        *,
+        stop: Event,
+        stdin: bytes = b"",
+        root: bool = False,
     ) -> int:
         """Hand each line of stdout and stderr on as it comes, until the end or until `stop` is set; return the code."""
         ...

@@ -63,7 +63,22 @@ def properties(text: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
-_ENCODED = frozenset({"release", "addresses", "route", "environment", "files", "show", "containers", "engine-error", "journal", "pool", "pool-error", "log"})
+_ENCODED = frozenset(
+    {
+        "release",
+        "addresses",
+        "route",
+        "environment",
+        "files",
+        "show",
+        "containers",
+        "engine-error",
+        "journal",
+        "pool",
+        "pool-error",
+        "log",
+    }
+)
 
 
 def _lines(text: str) -> Iterator[Line]:

@@ -41,7 +41,9 @@ def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
     pool, pool_error = _pool(lines)
     return Probe(
         backends={
-            line.word(): "" if line.word(1) == "yes" else line.text(2).strip() for line in lines if line.key == "backend"
+            line.word(): "" if line.word(1) == "yes" else line.text(2).strip()
+            for line in lines
+            if line.key == "backend"
         },
         pool=pool,
         pool_error=pool_error,

@@ -37,7 +37,9 @@ class SystemdDriver:
         entries = {machine.name: machine for machine in self.cluster.machines}
         answers = on_each(list(entries), lambda name: self._observe_machine(entries[name], wanted))
         return Observation(
-            machines={name: answer for name, answer in answers.items() if isinstance(answer, ObservedMachine)},
+            machines={
+                name: answer for name, answer in answers.items() if isinstance(answer, ObservedMachine)
+            },
             unreachable={name: answer for name, answer in answers.items() if isinstance(answer, KitError)},
         )
 
@@ -61,12 +63,21 @@ class SystemdDriver:
         asked = check or Check(HealthKind.NONE, "-")
         completed = self.runners[machine].run_script(
             script("wait"),
-            [str(timeout_s), asked.kind, asked.address, asked.path, str(asked.timeout_s), *(str(unit) for unit in units)],
+            [
+                str(timeout_s),
+                asked.kind,
+                asked.address,
+                asked.path,
+                str(asked.timeout_s),
+                *(str(unit) for unit in units),
+            ],
             root=True,
             timeout_s=timeout_s + OBSERVE_TIMEOUT_S,
         )
         lines = read_answer(machine, completed)
-        return tuple(_outcomes(machine, lines)), any(line.key == "backend" and line.word() == "yes" for line in lines)
+        return tuple(_outcomes(machine, lines)), any(
+            line.key == "backend" and line.word() == "yes" for line in lines
+        )
 
     def _observe_machine(self, entry: MachineEntry, names: list[str]) -> ObservedMachine:
         profile = self.cluster.profile
@@ -121,7 +132,11 @@ def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
     shown = next((line.text() for line in lines if line.key == "show"), "")
     blocks = [properties(block) for block in shown.split("\n\n") if block.strip()]
     if len(blocks) != len(names):
-        raise CommandFailed(f"{machine}: systemctl told of {len(blocks)} units, not of {len(names)}", machine=machine, output=shown)
+        raise CommandFailed(
+            f"{machine}: systemctl told of {len(blocks)} units, not of {len(names)}",
+            machine=machine,
+            output=shown,
+        )
     for text_name, block in zip(names, blocks, strict=True):
         text = texts.get(text_name)
         if text is None and block.get("LoadState") == "not-found":

@@ -67,7 +67,9 @@ class Verdict:
     @property
     def ok(self) -> bool:
         """Whether every link holds and every machine was seen."""
-        return bool(self.chains) and all(link.state is State.OK for link in self.links) and not self.unreachable
+        return (
+            bool(self.chains) and all(link.state is State.OK for link in self.links) and not self.unreachable
+        )
 
     @property
     def exit_code(self) -> int:

@@ -70,7 +70,10 @@ class Observation:
     def units(self, name: UnitName) -> tuple[ObservedUnit, ...]:
         """Return the unit as each machine that has it shows it, in the order of the machines' names."""
         return tuple(
-            unit for _, machine in sorted(self.machines.items()) for unit in machine.units if unit.name == name
+            unit
+            for _, machine in sorted(self.machines.items())
+            for unit in machine.units
+            if unit.name == name
         )
 
 

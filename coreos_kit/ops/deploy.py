@@ -4,16 +4,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from coreos_kit.errors import DeployFailed, KitError
+from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitKind, Verb
 from coreos_kit.model.project import HealthKind, Registration, Service
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.session import Session
+from coreos_kit.ops.verify import verify
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Change, Check, UnitOutcome
 from coreos_kit.units.pin import pinned_digests
 
 DEFAULT_TIMEOUT_S = 90
+SETTLE_S = 20  # for the balancer to follow what has been registered
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,28 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
     return DeployResult(prepared, tuple(done))
 
 
+def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict:
+    """Verify what a deploy left; raise `DeployFailed` where the chain does not hold.
+
+    What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy.
+    """
+    verdict = verify(session, wait_s=SETTLE_S if result.changed else 0)
+    broken = [
+        f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
+        for chain in verdict.chains
+        for link in chain.links
+        if link.state is State.BROKEN or (link.state is State.UNKNOWN and not prepared.observed.unreachable)
+    ]
+    if not broken:
+        return verdict
+    first = next(iter(session.cluster.services), None)
+    raise DeployFailed(
+        "what was deployed does not hold together" if result.changed else "nothing had to change, but the chain does not hold",
+        details=broken,
+        hint="Look at it: coreos-kit verify; coreos-kit logs" + (f" '{first.name}@*'" if first else ""),
+    )
+
+
 def _standing(waves: Sequence[Sequence[Step]], done: Sequence[Step]) -> Iterator[str]:
     """Say of each change whether it was made; `unclear` is the one at which it stopped."""
     reached = True
@@ -64,7 +89,9 @@ def _standing(waves: Sequence[Sequence[Step]], done: Sequence[Step]) -> Iterator
         begun = reached
         for step in wave:
             state = "done" if step in done else "unclear" if begun else "not begun"
-            yield from (f"{state}: {change.verb} {change.name} on {change.machine}" for change in step.changes)
+            yield from (
+                f"{state}: {change.verb} {change.name} on {change.machine}" for change in step.changes
+            )
             reached = reached and step in done
 
 
@@ -75,7 +102,9 @@ def _pull(session: Session, prepared: Prepared) -> None:
     for change in prepared.plan.changes:
         if change.after is not None and change.verb is not Verb.RESTART:
             digests = pinned_digests(change.after, images[change.name])
-            wanted.setdefault(change.machine, set()).update(f"{reference}@{digest}" for reference, digest in digests.items())
+            wanted.setdefault(change.machine, set()).update(
+                f"{reference}@{digest}" for reference, digest in digests.items()
+            )
     if not any(wanted.values()):
         return
     session.progress(f"pulling images on {', '.join(sorted(wanted))}")
@@ -93,9 +122,12 @@ def _write_environments(session: Session, prepared: Prepared) -> None:
     environments = prepared.plan.environments
     if not environments:
         return
-    session.progress(f"writing {session.cluster.profile.environment_file} on {', '.join(sorted(environments))}")
+    session.progress(
+        f"writing {session.cluster.profile.environment_file} on {', '.join(sorted(environments))}"
+    )
     results = on_each(
-        sorted(environments), lambda machine: session.driver.apply(Change(machine, environment=environments[machine]))
+        sorted(environments),
+        lambda machine: session.driver.apply(Change(machine, environment=environments[machine])),
     )
     for result in results.values():
         if isinstance(result, KitError):
@@ -116,11 +148,15 @@ class _Stepper:
         step = self._steps[machine]
         self._session.progress(f"{machine}: {_described(step)}")
         outcomes = self._session.driver.apply(change_of(step))
-        started = [change.name for change in step.changes if change.verb is not Verb.REMOVE] + list(step.restarts)
+        started = [change.name for change in step.changes if change.verb is not Verb.REMOVE] + list(
+            step.restarts
+        )
         removed = {change.name for change in step.changes if change.verb is Verb.REMOVE}
         for outcome in outcomes:
             if outcome.name in removed and outcome.active_state not in ("inactive", "failed"):
-                raise KitError(f"{machine}: {outcome.name} does not stop: it is {outcome.active_state} ({outcome.sub_state})")
+                raise KitError(
+                    f"{machine}: {outcome.name} does not stop: it is {outcome.active_state} ({outcome.sub_state})"
+                )
         if started:
             self._wait(machine, started)
 
@@ -130,7 +166,9 @@ class _Stepper:
         for main in [unit for unit in units if self._kinds.get(unit) is not UnitKind.SIDEKICK]:
             group = [main, *(unit for unit in units if self._is_sidekick_of(unit, main))]
             left = max(1, int(deadline - session.clock.now()))
-            outcomes, up = session.driver.wait_until_up(machine, group, self._check(machine, main), timeout_s=left)
+            outcomes, up = session.driver.wait_until_up(
+                machine, group, self._check(machine, main), timeout_s=left
+            )
             if not up:
                 raise _did_not_come(machine, outcomes, self._check(machine, main))
         for unit in units:
@@ -140,7 +178,11 @@ class _Stepper:
         return next((service for service in self._session.cluster.services if unit in service.units()), None)
 
     def _is_sidekick_of(self, unit: UnitName, main: UnitName) -> bool:
-        return self._kinds.get(unit) is UnitKind.SIDEKICK and unit.instance == main.instance and self._service_of(unit) == self._service_of(main)
+        return (
+            self._kinds.get(unit) is UnitKind.SIDEKICK
+            and unit.instance == main.instance
+            and self._service_of(unit) == self._service_of(main)
+        )
 
     def _check(self, machine: str, unit: UnitName) -> Check | None:
         service = self._service_of(unit)
@@ -169,7 +211,9 @@ class _Stepper:
 
 
 def _value_of(session: Session, registration: Registration, key: str) -> str | None:
-    return next((entry.value for entry in session.store().entries(registration.prefix) if entry.key == key), None)
+    return next(
+        (entry.value for entry in session.store().entries(registration.prefix) if entry.key == key), None
+    )
 
 
 def change_of(step: Step) -> Change:
@@ -195,9 +239,15 @@ def _described(step: Step) -> str:
 def _did_not_come(machine: str, outcomes: Sequence[UnitOutcome], check: Check | None) -> KitError:
     ill = next((outcome for outcome in outcomes if outcome.active_state != "active"), None)
     if ill is None:
-        asked = f"{check.kind} check of {check.address}{check.path if check.kind is HealthKind.HTTP else ''}" if check else "check"
+        asked = (
+            f"{check.kind} check of {check.address}{check.path if check.kind is HealthKind.HTTP else ''}"
+            if check
+            else "check"
+        )
         first = outcomes[0]
-        return KitError(f"{machine}: {first.name} is active, but the {asked} does not pass", details=first.journal)
+        return KitError(
+            f"{machine}: {first.name} is active, but the {asked} does not pass", details=first.journal
+        )
     return KitError(
         f"{machine}: {ill.name} did not come up: it is {ill.active_state} ({ill.sub_state}), result {ill.result}",
         details=ill.journal,

@@ -37,7 +37,8 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     kept, notes = _keep_deployed_digests(session.project.name, desired, observed, failures)
     digests = {**digests, **kept}
     pinned = tuple(
-        DesiredUnit(unit.name, pin_images(unit.text, digests), unit.service, unit.kind, unit.images) for unit in desired
+        DesiredUnit(unit.name, pin_images(unit.text, digests), unit.service, unit.kind, unit.images)
+        for unit in desired
     )
     made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
     return Prepared(
@@ -75,7 +76,9 @@ def _resolve(
                 return session.engines[machine].pull(reference)
             except KitError as failure:
                 error = failure
-                if failure.exit_code != 4:  # the machine was there: the registry's answer would be the same elsewhere
+                if (
+                    failure.exit_code != 4
+                ):  # the machine was there: the registry's answer would be the same elsewhere
                     break
         return error
 
@@ -93,7 +96,12 @@ def _keep_deployed_digests(
     project: str, desired: Sequence[DesiredUnit], observed: Observation, failures: Mapping[str, KitError]
 ) -> tuple[dict[str, str], list[str]]:
     """Stay with the digest that runs, where a tag can't be resolved; refuse where none does."""
-    texts = [unit.text for machine in observed.machines.values() for unit in machine.units if unit.project == project and unit.text]
+    texts = [
+        unit.text
+        for machine in observed.machines.values()
+        for unit in machine.units
+        if unit.project == project and unit.text
+    ]
     kept: dict[str, str] = {}
     notes: list[str] = []
     for reference, error in failures.items():

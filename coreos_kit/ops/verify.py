@@ -51,7 +51,9 @@ def configured_units(cluster: Cluster) -> list[UnitName]:
     ]
 
 
-def read_registrations(session: Session, prefixes: Sequence[str]) -> tuple[Mapping[str, tuple[EtcdEntry, ...]], str]:
+def read_registrations(
+    session: Session, prefixes: Sequence[str]
+) -> tuple[Mapping[str, tuple[EtcdEntry, ...]], str]:
     """Return the registrations below each prefix, or why etcd could not be asked; never raises for that."""
     if not prefixes:
         return {}, ""
@@ -107,11 +109,11 @@ def _listening_address(balancer: LoadBalancer, machine: ObservedMachine) -> str:
     return machine.public_ip if balancer.bind is Bind.PUBLIC else machine.private_ip or "127.0.0.1"
 
 
-def _probe(session: Session, orders: Mapping[str, ProbeOrder]) -> tuple[Mapping[str, Probe], Mapping[str, str]]:
+def _probe(
+    session: Session, orders: Mapping[str, ProbeOrder]
+) -> tuple[Mapping[str, Probe], Mapping[str, str]]:
     results = on_each(list(orders), lambda name: session.prober.probe(orders[name]))
     return (
         {name: result for name, result in results.items() if isinstance(result, Probe)},
         {name: str(result) for name, result in results.items() if isinstance(result, KitError)},
     )
-
-

@@ -1,0 +1,87 @@
+"""status, machines, registrations, logs, ssh: looking at a cluster."""
+
+from typing import Annotated
+
+import typer
+
+from coreos_kit.cli.options import WatchOpt
+
+
+def status_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
+    """Show machines, units, registrations and the running pool on one screen.
+
+    Example: coreos-kit status --watch
+    """
+    from coreos_kit.cli import show_status, watching, wiring
+    from coreos_kit.ops.status import status
+
+    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+        for seen in watching.looks(lambda: status(session), session.clock, again=watch):
+            show_status.status(ctx.obj, session.cluster, seen, clear=watch)
+    raise typer.Exit(4 if seen.observed.unreachable else 0)
+
+
+def machines_command(ctx: typer.Context) -> None:
+    """List the machines: addresses, what they run, how many units of the kit stand on each.
+
+    Example: coreos-kit machines --json
+    """
+    from coreos_kit.cli import show_status, wiring
+
+    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+        observed = session.driver.observe([])
+    show_status.machines(ctx.obj, session.cluster, observed)
+    raise typer.Exit(4 if observed.unreachable else 0)
+
+
+def registrations_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
+    """List the registrations in etcd with the time that each has left.
+
+    Example: coreos-kit registrations --watch
+    """
+    from coreos_kit.cli import show_status, watching, wiring
+    from coreos_kit.ops.status import registrations
+
+    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+        for entries in watching.looks(lambda: registrations(session), session.clock, again=watch):
+            show_status.registrations(ctx.obj, session.cluster, entries, clear=watch)
+
+
+def logs_command(
+    ctx: typer.Context,
+    units: Annotated[list[str] | None, typer.Argument(metavar="[UNIT…]", help="Units; globs work. None: all.")] = None,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
+    lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines of each machine.")] = 50,
+) -> None:
+    """Show the journals of all machines as one, in the order of time.
+
+    Example: coreos-kit logs 'apache@*' -f
+    """
+    from coreos_kit.cli import show_logs, show_status, wiring
+
+    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+        complete = show_logs.show(ctx.obj, session, units or [], lines=lines, follow=follow)
+    raise typer.Exit(0 if complete else 4)
+
+
+def ssh_command(
+    ctx: typer.Context,
+    target: Annotated[str, typer.Argument(metavar="MACHINE|UNIT", help="Where to; a unit means the machine that it is on.")],
+    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND…]", help="None: a login shell.")] = None,
+) -> None:
+    """Open a shell on a machine, or run a command there and end with its exit code.
+
+    Example: coreos-kit ssh core-1 -- docker ps
+    """
+    from coreos_kit.cli import ssh
+
+    raise typer.Exit(ssh.run(ctx.obj, target, command or []))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("status")(status_command)
+    app.command("machines")(machines_command)
+    app.command("registrations")(registrations_command)
+    app.command("logs")(logs_command)
+    app.command("ssh")(ssh_command)

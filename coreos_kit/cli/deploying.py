@@ -1,0 +1,89 @@
+"""plan, deploy, verify."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from coreos_kit.cli.options import AllowRemoveOpt, EvacuateOpt, SkipOpt, YesOpt
+
+if TYPE_CHECKING:
+    from coreos_kit.planning import PlanOptions
+
+TimeoutOpt = Annotated[int, typer.Option("--timeout", metavar="S", min=1, help="How long to wait for each instance.")]
+
+
+def plan_command(
+    ctx: typer.Context,
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 if there is anything to do.")] = False,
+    skip: SkipOpt = None,
+    evacuate: EvacuateOpt = None,
+    allow_remove: AllowRemoveOpt = None,
+) -> None:
+    """Show what deploy would do: unit by unit, why and where, with diffs. Changes no unit.
+
+    Example: coreos-kit plan --exit-code
+    """
+    from coreos_kit.cli import show, wiring
+    from coreos_kit.ops.plan import prepare
+
+    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+        prepared = prepare(session, _options(skip, evacuate, allow_remove))
+    show.plan(ctx.obj, session.cluster, prepared.plan)
+    raise typer.Exit(1 if exit_code and not prepared.plan.is_empty else 0)
+
+
+def deploy_command(
+    ctx: typer.Context,
+    yes: YesOpt = False,
+    timeout: TimeoutOpt = 90,
+    skip: SkipOpt = None,
+    evacuate: EvacuateOpt = None,
+    allow_remove: AllowRemoveOpt = None,
+) -> None:
+    """Make the cluster what the configuration says, one instance at a time, then verify it.
+
+    Example: coreos-kit deploy --yes
+    """
+    from coreos_kit.cli import show, wiring
+    from coreos_kit.cli.asking import confirm
+    from coreos_kit.ops.deploy import check, deploy
+    from coreos_kit.ops.plan import prepare
+
+    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+        prepared = prepare(session, _options(skip, evacuate, allow_remove))
+        show.plan_to_confirm(ctx.obj, session.cluster, prepared.plan)
+        if not prepared.plan.is_empty:
+            confirm("Do this?", yes=yes)
+        result = deploy(session, prepared, timeout_s=timeout)
+        verdict = check(session, prepared, result)
+    show.deployed(ctx.obj, session.cluster, result, verdict)
+
+
+def verify_command(
+    ctx: typer.Context,
+    wait: Annotated[int, typer.Option("--wait", metavar="S", min=0, help="Look again until all holds, so long at most.")] = 0,
+) -> None:
+    """Prove the chain from every unit to a request that reaches it; exit 0 only if every link holds.
+
+    Example: coreos-kit verify --wait 30
+    """
+    from coreos_kit.cli import show, wiring
+    from coreos_kit.ops.verify import verify
+
+    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+        verdict = verify(session, wait_s=wait)
+    show.verdict(ctx.obj, session.cluster, verdict)
+    raise typer.Exit(verdict.exit_code)
+
+
+def _options(skip: list[str] | None, evacuate: list[str] | None, allow_remove: list[str] | None) -> "PlanOptions":
+    from coreos_kit.planning import PlanOptions
+
+    return PlanOptions(frozenset(skip or ()), frozenset(evacuate or ()), frozenset(allow_remove or ()))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("plan")(plan_command)
+    app.command("deploy")(deploy_command)
+    app.command("verify")(verify_command)

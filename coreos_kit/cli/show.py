@@ -1,0 +1,160 @@
+"""Each command's result, as text for people and as one JSON object for programs."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+
+from coreos_kit.cli import output
+from coreos_kit.cli.settings import Settings
+from coreos_kit.model.chain import State, Verdict
+from coreos_kit.model.plan import Plan, UnitChange, Verb
+from coreos_kit.model.project import Cluster
+from coreos_kit.ops.deploy import DeployResult
+
+_SIGNS = {Verb.CREATE: "+", Verb.REPLACE: "~", Verb.RESTART: "!", Verb.REMOVE: "-", Verb.MOVE: ">"}
+_MARKS = {State.OK: "ok", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown"}
+
+
+def progress(text: str) -> None:
+    """Say what is being done."""
+    output.say(text)
+
+
+def plan(settings: Settings, cluster: Cluster, made: Plan) -> None:
+    """Show a plan."""
+    if settings.json:
+        output.print_json("plan", {"cluster": cluster.name, **plan_body(made)})
+        return
+    for text in _plan_lines(made):
+        output.line(text)
+
+
+def plan_to_confirm(settings: Settings, cluster: Cluster, made: Plan) -> None:
+    """Show a plan before it is carried out; a program sees it in the result."""
+    if not settings.json and not made.is_empty:
+        plan(settings, cluster, made)
+
+
+def plan_body(made: Plan) -> Mapping[str, object]:
+    """Return a plan as JSON's keys."""
+    return {
+        "empty": made.is_empty,
+        "changes": [
+            {
+                "unit": change.name,
+                "verb": change.verb,
+                "machine": change.machine,
+                "reason": change.reason,
+                "diff": list(diff_of(change)),
+            }
+            for change in made.changes
+        ],
+        "environments": sorted(made.environments),
+        "placements": {str(name): list(machines) for name, machines in sorted(made.placements.items())},
+        "digests": made.digests,
+        "notes": made.notes,
+    }
+
+
+def diff_of(change: UnitChange) -> Iterator[str]:
+    """Return the unified diff of a unit that is replaced; nothing for one that is new or goes."""
+    if change.before is None or change.after is None or change.before == change.after:
+        return
+    lines = difflib.unified_diff(
+        change.before.splitlines(), change.after.splitlines(), f"{change.machine}:{change.name}", f"new {change.name}", lineterm=""
+    )
+    yield from lines
+
+
+def _plan_lines(made: Plan) -> Iterator[str]:
+    for note in made.notes:
+        yield f"note: {note}"
+    if made.is_empty:
+        yield "nothing to do: every unit is as the configuration says"
+        return
+    for machine in sorted(made.environments):
+        yield f"~ environment file on {machine}"
+    for change in made.changes:
+        yield f"{_SIGNS[change.verb]} {change.verb} {change.name} on {change.machine}: {change.reason}"
+        yield from (f"    {line}" for line in diff_of(change))
+    for reference, digest in sorted(made.digests.items()):
+        yield f"image {reference} is {digest}"
+
+
+def deployed(settings: Settings, cluster: Cluster, result: DeployResult, verdict: Verdict) -> None:
+    """Show what a deploy did, and that it holds."""
+    made = result.prepared.plan
+    if settings.json:
+        output.print_json(
+            "deploy",
+            {"cluster": cluster.name, "changed": result.changed, **plan_body(made), "verified": verdict_body(verdict)},
+        )
+        return
+    if not result.changed:
+        for text in _plan_lines(made):
+            output.line(text)
+    else:
+        count = len(made.changes)
+        output.line(f"deployed: {count} change{'s' if count != 1 else ''} on {len({c.machine for c in made.changes})} machines")
+    output.line(_summary(verdict))
+
+
+def verdict_body(verdict: Verdict) -> Mapping[str, object]:
+    """Return a verdict as JSON's keys."""
+    return {
+        "ok": verdict.ok,
+        "broken": verdict.count(State.BROKEN),
+        "unknown": verdict.count(State.UNKNOWN),
+        "unreachable": verdict.unreachable,
+        "chains": [
+            {
+                "unit": chain.unit,
+                "machine": chain.machine,
+                "links": [
+                    {
+                        "link": link.name,
+                        "state": link.state,
+                        "machine": link.machine,
+                        "expected": link.expected,
+                        "seen": link.seen,
+                        "remedy": link.remedy,
+                    }
+                    for link in chain.links
+                ],
+            }
+            for chain in verdict.chains
+        ],
+    }
+
+
+def verdict(settings: Settings, cluster: Cluster, found: Verdict) -> None:
+    """Show every link, then what is wrong with those that don't hold."""
+    if settings.json:
+        output.print_json("verify", {"cluster": cluster.name, **verdict_body(found)})
+        return
+    columns = list(dict.fromkeys(link.name.value for link in found.links))
+    rows = []
+    for chain in found.chains:
+        states = {link.name.value: _MARKS[link.state] for link in chain.links}
+        rows.append([chain.unit, chain.machine or "-", *(states.get(column, "") for column in columns)])
+    output.table(["unit", "machine", *columns], rows)
+    for text in found.unreachable:
+        output.line(f"unreachable: {text}", style="red")
+    for chain in found.chains:
+        for link in chain.links:
+            if link.state is not State.OK:
+                output.line()
+                output.line(f"{_MARKS[link.state]}: {link.name} of {chain.unit} on {link.machine or 'no machine'}")
+                output.line(f"  expected: {link.expected}")
+                output.line(f"  seen:     {link.seen}")
+                if link.remedy:
+                    output.line(f"  remedy:   {link.remedy}")
+    output.line()
+    output.line(_summary(found))
+
+
+def _summary(found: Verdict) -> str:
+    total = len(found.links)
+    if found.ok:
+        return f"verified: all {total} links hold"
+    broken, unknown = found.count(State.BROKEN), found.count(State.UNKNOWN)
+    return f"not verified: of {total} links {broken} broken, {unknown} unknown"

@@ -1,0 +1,193 @@
+"""Status, machines and registrations, as tables and as JSON."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from coreos_kit.cli import output
+from coreos_kit.cli.settings import Settings
+from coreos_kit.model.cluster import EtcdEntry, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.project import Cluster
+from coreos_kit.ops.preview import Preview
+from coreos_kit.ops.status import Pool, Registrations, Status
+from coreos_kit.ops.units import UnitsResult
+
+
+def quiet(text: str) -> None:
+    """Take progress that nobody needs to hear."""
+
+
+def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -> None:
+    """Show the one screen."""
+    if settings.json:
+        output.print_json(
+            "status",
+            {
+                "cluster": cluster.name,
+                "machines": _machines_body(seen.observed),
+                "units": [_unit_body(unit) for unit in seen.units],
+                "missing": seen.missing,
+                "registrations": _entries_body(seen.registrations),
+                "etcd_error": seen.etcd_error,
+                "pools": [_pool_body(pool) for pool in seen.pools],
+            },
+        )
+        return
+    _clear(wanted=clear)
+    _machines_table(seen.observed)
+    output.line()
+    rows: list[Sequence[object]] = [
+        [unit.name, unit.machine, f"{unit.active_state} ({unit.sub_state})", unit.restarts or "", unit.since] for unit in seen.units
+    ]
+    rows += [[name, "-", "missing", "", ""] for name in seen.missing]
+    output.table(["unit", "machine", "state", "restarts", "since"], rows)
+    output.line()
+    _entries_table(seen.registrations, seen.etcd_error)
+    for pool in seen.pools:
+        output.line()
+        shown = ", ".join(pool.servers) or "empty" if pool.servers is not None else f"unknown: {pool.error}"
+        output.line(f"pool of {pool.balancer} on {pool.machine}: {shown}")
+
+
+def machines(settings: Settings, cluster: Cluster, observed: Observation) -> None:
+    """Show the machines."""
+    if settings.json:
+        output.print_json("machines", {"cluster": cluster.name, "machines": _machines_body(observed)})
+    else:
+        _machines_table(observed)
+
+
+def registrations(settings: Settings, cluster: Cluster, entries: Registrations, *, clear: bool) -> None:
+    """Show the registrations."""
+    if settings.json:
+        output.print_json("registrations", {"cluster": cluster.name, "registrations": _entries_body(entries)})
+        return
+    _clear(wanted=clear)
+    _entries_table(entries, "")
+
+
+def units(settings: Settings, cluster: Cluster, result: UnitsResult) -> None:
+    """Show what became of the units that were asked something."""
+    if settings.json:
+        body = [
+            {"unit": o.name, "machine": o.machine, "active_state": o.active_state, "sub_state": o.sub_state, "result": o.result}
+            for o in result.outcomes
+        ]
+        output.print_json(result.verb, {"cluster": cluster.name, "units": body})
+        return
+    shown = dict.fromkeys((o.name, o.machine, "destroyed" if result.verb == "destroy" else f"{o.active_state} ({o.sub_state})") for o in result.outcomes)
+    output.table(["unit", "machine", "state"], shown)
+
+
+def preview(settings: Settings, cluster: Cluster, previews: Sequence[Preview]) -> None:
+    """Show what the registrations would give, and how the running pool differs."""
+    if settings.json:
+        body = [
+            {
+                "balancer": found.balancer,
+                "servers": found.servers,
+                "refused": found.refused,
+                "running": [_pool_body(pool) for pool in found.running],
+                "differs": found.differs,
+            }
+            for found in previews
+        ]
+        output.print_json("balancer-preview", {"cluster": cluster.name, "balancers": body})
+        return
+    for found in previews:
+        output.line(f"{found.balancer}: {len(found.servers)} servers from the registrations")
+        running = {server for pool in found.running for server in pool.servers or ()}
+        for server in [*found.servers, *sorted(running - set(found.servers))]:
+            sign = " " if server in running and server in found.servers else "+" if server in found.servers else "-"
+            output.line(f"{sign} {server}")
+        for refusal in found.refused:
+            output.line(f"refused: {refusal}")
+        for pool in found.running:
+            if pool.servers is None:
+                output.line(f"its pool on {pool.machine} can't be told: {pool.error}")
+        if not found.running:
+            output.line("it runs nowhere")
+
+
+def _clear(*, wanted: bool) -> None:
+    if wanted and sys.stdout.isatty():
+        output.console().clear()
+
+
+def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
+    reached: list[Mapping[str, object]] = [
+        {
+            "name": machine.name,
+            "state": "ok",
+            "machine_id": machine.machine_id,
+            "private_ip": machine.private_ip,
+            "public_ip": machine.public_ip,
+            "metadata": machine.metadata,
+            "release": machine.release,
+            "etcd": machine.etcd_state,
+            "engine_error": machine.engine_error,
+            "units": len(_kits(machine)),
+        }
+        for _, machine in sorted(observed.machines.items())
+    ]
+    silent = [{"name": name, "state": "unreachable", "error": str(error)} for name, error in sorted(observed.unreachable.items())]
+    return [*reached, *silent]
+
+
+def _machines_table(observed: Observation) -> None:
+    rows: list[Sequence[object]] = [
+        [
+            machine.name, machine.private_ip or "-", machine.public_ip or "-", machine.machine_id[:8],
+            ",".join(f"{key}={value}" for key, value in sorted(machine.metadata.items())) or "-",
+            machine.etcd_state or "-", len(_kits(machine)), machine.engine_error or machine.release,
+        ]
+        for _, machine in sorted(observed.machines.items())
+    ]  # fmt: skip
+    rows += [[name, "-", "-", "-", "-", "-", "-", f"unreachable: {error}"] for name, error in sorted(observed.unreachable.items())]
+    output.table(["machine", "private", "public", "id", "metadata", "etcd", "units", "system"], rows)
+
+
+def _kits(machine: ObservedMachine) -> list[ObservedUnit]:
+    return [unit for unit in machine.units if unit.project]
+
+
+def _unit_body(unit: ObservedUnit) -> Mapping[str, object]:
+    return {
+        "unit": unit.name,
+        "machine": unit.machine,
+        "load_state": unit.load_state,
+        "active_state": unit.active_state,
+        "sub_state": unit.sub_state,
+        "restarts": unit.restarts,
+        "since": unit.since,
+        "service": unit.service,
+    }
+
+
+def _entries_body(entries: Registrations) -> list[Mapping[str, object]]:
+    return [
+        {
+            "prefix": prefix,
+            "key": entry.key,
+            "value": entry.value,
+            "ttl_left_s": entry.ttl_left_s,
+            "ttl_granted_s": entry.ttl_granted_s,
+        }
+        for prefix, found in sorted(entries.items())
+        for entry in found
+    ]
+
+
+def _entries_table(entries: Registrations, error: str) -> None:
+    if error:
+        output.line(f"registrations unknown: {error}", style="yellow")
+        return
+    rows = [[entry.key, entry.value, _left(entry)] for _, found in sorted(entries.items()) for entry in found]
+    output.table(["registration", "value", "left"], rows)
+
+
+def _left(entry: EtcdEntry) -> str:
+    return "for ever" if entry.ttl_left_s is None else f"{entry.ttl_left_s:.0f} s"
+
+
+def _pool_body(pool: Pool) -> Mapping[str, object]:
+    return {"balancer": pool.balancer, "machine": pool.machine, "servers": pool.servers, "error": pool.error}

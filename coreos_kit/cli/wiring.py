@@ -1,0 +1,137 @@
+"""Which adapter stands behind which port: the only place that knows both."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+
+
+from coreos_kit.cli.settings import Settings
+from coreos_kit.errors import InvalidConfig, UsageError
+from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
+from coreos_kit.ops.session import Session
+from coreos_kit.ports import EtcdStore
+
+CONNECT_TIMEOUT_S = 5
+
+
+def open_project(settings: Settings) -> Project:
+    """Read the workspace's configuration."""
+    from coreos_kit.config import load_project
+
+    return load_project(settings.project)
+
+
+def configured_cluster(settings: Settings, project: Project) -> Cluster:
+    """Return the cluster that was asked for, as configured; a lab's machines are not in it yet."""
+    name = settings.cluster or project.default_cluster
+    if name not in project.clusters:
+        known = ", ".join(sorted(project.clusters))
+        raise UsageError(f"no cluster {name} in {project.file.name}", hint=f"Its clusters are {known}.")
+    return project.clusters[name]
+
+
+def with_lab(cluster: Cluster) -> Cluster:
+    """Fill in what a running lab knows: its machines, its networks, its registry."""
+    if not cluster.lab:
+        return cluster
+    from coreos_kit.adapters.nspawn.state import read_lab
+
+    lab = read_lab(cluster.lab)
+    return replace(
+        cluster,
+        machines=tuple(
+            MachineEntry(
+                name=machine.name,
+                destination=f"{lab.user}@{machine.private_ip}",
+                private_ip=machine.private_ip,
+                public_ip=machine.public_ip,
+                identity_file=str(lab.identity_file),
+                known_hosts_file=str(lab.known_hosts_file),
+            )
+            for machine in lab.machines
+        ),
+        private_network=cluster.private_network or str(lab.private_network),
+        push_to=cluster.push_to or lab.registry,
+    )
+
+
+def unit_sources(project: Project) -> dict[str, str]:
+    """Read unit_templates/ of the workspace: file name -> text."""
+    from coreos_kit.ops.render import read_sources
+
+    return read_sources(project.root)
+
+
+@contextmanager
+def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iterator[Session]:
+    """Open a cluster for work; everything that was connected is closed at the end."""
+    from coreos_kit.adapters.engine import MachineEngine
+    from coreos_kit.adapters.etcd import open_store
+    from coreos_kit.adapters.probe import MachineProber
+    from coreos_kit.adapters.ssh import open_machines
+    from coreos_kit.adapters.systemd import SystemdDriver
+
+    project = open_project(settings)
+    cluster = with_lab(configured_cluster(settings, project))
+    _refuse_fleet(cluster)
+    with ExitStack() as stack:
+        machines = stack.enter_context(
+            open_machines(
+                cluster.machines,
+                connect_timeout_s=CONNECT_TIMEOUT_S,
+                accept_new=cluster.accept_new_host_keys,
+                log=_tell if settings.verbose else None,
+            )
+        )
+        runners = {machine.name: machines.runner(machine.name) for machine in cluster.machines}
+        yield Session(
+            project=project,
+            cluster=cluster,
+            sources=unit_sources(project),
+            driver=SystemdDriver(cluster, runners),
+            prober=MachineProber(cluster.profile.engine_path, runners),
+            runners=runners,
+            engines={name: MachineEngine(runner, cluster.profile.engine_path) for name, runner in runners.items()},
+            store=_once(lambda: stack.enter_context(open_store(cluster.etcd, cluster.etcd_api, runners, port=cluster.profile.etcd_port))),
+            clock=SystemClock(),
+            progress=progress,
+        )
+
+
+class SystemClock:
+    """`ports.Clock` of the workstation."""
+
+    def now(self) -> float:
+        """Return the monotonic time."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        time.sleep(seconds)
+
+
+def _refuse_fleet(cluster: Cluster) -> None:
+    if cluster.driver is DriverKind.FLEET:
+        raise InvalidConfig(
+            f"clusters.{cluster.name}.driver is fleet, which this version can't drive yet",
+            hint='Set driver = "systemd" to run the same units under systemd, placed by the same rules.',
+        )
+
+
+def _once(opener: Callable[[], EtcdStore]) -> Callable[[], EtcdStore]:
+    opened: list[EtcdStore] = []
+
+    def store() -> EtcdStore:
+        if not opened:
+            opened.append(opener())
+        return opened[0]
+
+    return store
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+

@@ -1,0 +1,96 @@
+"""Status: one look at machines, units, registrations and pools."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from coreos_kit.chain import container_name
+from coreos_kit.model.cluster import EtcdEntry, ObservedUnit, Observation
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.project import LoadBalancer
+from coreos_kit.ops.session import Session
+from coreos_kit.ops.verify import configured_units, read_registrations
+from coreos_kit.parallel import on_each
+from coreos_kit.ports import Probe, ProbeOrder
+
+
+Registrations = Mapping[str, tuple[EtcdEntry, ...]]  # by prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A balancer's running pool, on one machine; `servers` is None where it can't be told."""
+
+    balancer: str
+    machine: str
+    servers: tuple[str, ...] | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """All of it at one moment."""
+
+    observed: Observation
+    units: tuple[ObservedUnit, ...]  # the project's, in natural order
+    missing: tuple[UnitName, ...]  # configured, but seen on no machine
+    registrations: Registrations
+    etcd_error: str
+    pools: tuple[Pool, ...]
+
+
+def status(session: Session) -> Status:
+    """Look once; what can't be seen is said, and costs nothing else."""
+    prefixes = registration_prefixes(session)
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        looking = pool.submit(session.driver.observe, configured_units(session.cluster))
+        asking = pool.submit(read_registrations, session, prefixes)
+        observed, (entries, etcd_error) = looking.result(), asking.result()
+    units = project_units(session, observed)
+    seen = {unit.name for unit in units}
+    return Status(
+        observed=observed,
+        units=units,
+        missing=tuple(name for name in configured_units(session.cluster) if name not in seen),
+        registrations=entries,
+        etcd_error=etcd_error,
+        pools=tuple(read_pools(session, observed)),
+    )
+
+
+def registrations(session: Session) -> Registrations:
+    """Return the registrations below every prefix; raises `Unreachable` where etcd is."""
+    return {prefix: session.store().entries(prefix) for prefix in registration_prefixes(session)}
+
+
+def registration_prefixes(session: Session) -> list[str]:
+    """Return the folders of etcd that the cluster's sidekicks write to."""
+    return sorted({service.registration.prefix for service in session.cluster.services if service.registration})
+
+
+def project_units(session: Session, observed: Observation) -> tuple[ObservedUnit, ...]:
+    """Return every unit of the project that was seen, by name, then by machine."""
+    units = [unit for machine in observed.machines.values() for unit in machine.units if unit.project == session.project.name]
+    return tuple(sorted(units, key=lambda unit: (unit.name, unit.machine)))
+
+
+def read_pools(session: Session, observed: Observation) -> list[Pool]:
+    """Ask every balancer that stands somewhere for its running pool, all at once."""
+    where = [
+        (balancer, unit.machine)
+        for balancer in session.cluster.load_balancers
+        for unit in project_units(session, observed)
+        if unit.name == balancer.unit
+    ]
+
+    def ask(place: tuple[LoadBalancer, str]) -> Probe:
+        balancer, machine = place
+        return session.prober.probe(ProbeOrder(machine, (), container_name(balancer.unit)))
+
+    answers = on_each(where, ask)
+    return [
+        Pool(balancer.name, machine, tuple(sorted(answer.pool)) if answer.pool is not None else None, answer.pool_error)
+        if isinstance(answer, Probe)
+        else Pool(balancer.name, machine, None, str(answer))
+        for (balancer, machine), answer in answers.items()
+    ]

@@ -1,0 +1,137 @@
+"""start, stop, restart and destroy, unit by unit, wherever the units stand. Needs no etcd."""
+
+import difflib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from coreos_kit.errors import KitError, PartialFailure, TimedOut
+from coreos_kit.model.cluster import ObservedUnit
+from coreos_kit.model.names import UnitName
+from coreos_kit.ops.session import Session
+from coreos_kit.ops.status import project_units
+from coreos_kit.ops.verify import configured_units
+from coreos_kit.parallel import on_each
+from coreos_kit.ports import Change, UnitOutcome
+
+DEFAULT_TIMEOUT_S = 90
+
+
+@dataclass(frozen=True, slots=True)
+class UnitsResult:
+    """What was asked of which units, and what became of them; `unreachable` names the machines not asked."""
+
+    verb: str
+    outcomes: tuple[UnitOutcome, ...]
+
+
+def find(session: Session, patterns: Sequence[str]) -> tuple[ObservedUnit, ...]:
+    """Return the project's units that match, wherever they stand; raises `KitError` for one that matches none.
+
+    A name may lack its ``.service``; globs are the shell's. A machine that is silent makes a name that is
+    not found elsewhere an error that says so.
+    """
+    observed = session.driver.observe(configured_units(session.cluster))
+    units = project_units(session, observed)
+    found: dict[tuple[UnitName, str], ObservedUnit] = {}
+    for pattern in patterns:
+        matching = [unit for unit in units if matches(pattern, unit.name)]
+        if not matching:
+            silent = [str(error) for error in observed.unreachable.values()]
+            names = sorted({str(unit.name) for unit in units})
+            if silent:
+                raise KitError(f"no unit {pattern} on the machines that can be seen", hint="Some can't be.", details=silent)
+            raise KitError(f"no unit {pattern} on {session.cluster.name}", hint=_nearest(pattern, names))
+        found |= {(unit.name, unit.machine): unit for unit in matching}
+    return tuple(found[key] for key in sorted(found))
+
+
+def matches(pattern: str, name: UnitName) -> bool:
+    """Tell whether a name as somebody types it means that unit."""
+    return fnmatchcase(str(name), pattern) or fnmatchcase(str(name), f"{pattern}.service")
+
+
+def start(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
+    """Start units, all machines at once; one that does not come up is an error that shows its journal."""
+    return _ask(session, "start", units, lambda machine, names: Change(machine, start=names))
+
+
+def stop(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
+    """Stop units, all machines at once; a sidekick deregisters and drains as it goes."""
+    return _ask(session, "stop", units, lambda machine, names: Change(machine, stop=names))
+
+
+def destroy(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
+    """Stop units and remove their files. What the configuration still names, the next deploy makes again."""
+    return _ask(session, "destroy", units, lambda machine, names: Change(machine, stop=names, remove=names))
+
+
+def restart(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
+    """Restart units one after the other, each active again before the next."""
+    outcomes: list[UnitOutcome] = []
+    for unit in units:
+        session.progress(f"{unit.machine}: restart {unit.name}")
+        outcomes += session.driver.apply(Change(unit.machine, stop=(unit.name,), start=(unit.name,)))
+        seen, up = session.driver.wait_until_up(unit.machine, [unit.name], None, timeout_s=DEFAULT_TIMEOUT_S)
+        if not up:
+            raise TimedOut(
+                f"{unit.machine}: {unit.name} did not come back within {DEFAULT_TIMEOUT_S} s: it is {seen[0].active_state}"
+                if seen
+                else f"{unit.machine}: {unit.name} did not come back",
+                details=seen[0].journal if seen else (),
+                hint=f"See more: coreos-kit logs {unit.name}",
+            )
+        outcomes[-1:] = list(seen)
+    return UnitsResult("restart", tuple(outcomes))
+
+
+def with_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> tuple[ObservedUnit, ...]:
+    """Add the sidekicks of main units: destroying one without the other would leave half a pair."""
+    names = {
+        service.sidekick.instantiate(unit.name.instance or "")
+        for unit in units
+        for service in session.cluster.services
+        if service.sidekick and unit.name.is_instance and unit.name.template == service.template
+    }
+    if not names:
+        return tuple(units)
+    observed = session.driver.observe([])
+    here = {(unit.name, unit.machine) for unit in units}
+    pairs = [
+        unit for unit in project_units(session, observed) if unit.name in names and (unit.name, unit.machine) not in here
+    ]
+    return (*pairs, *units)
+
+
+def _ask(
+    session: Session, verb: str, units: Sequence[ObservedUnit], change: Callable[[str, tuple[UnitName, ...]], Change]
+) -> UnitsResult:
+    by_machine: dict[str, list[UnitName]] = {}
+    for unit in units:
+        by_machine.setdefault(unit.machine, []).append(unit.name)
+        session.progress(f"{unit.machine}: {verb} {unit.name}")
+    answers = on_each(list(by_machine), lambda machine: session.driver.apply(change(machine, tuple(by_machine[machine]))))
+    failures = [answer for answer in answers.values() if isinstance(answer, KitError)]
+    outcomes = [outcome for answer in answers.values() if not isinstance(answer, KitError) for outcome in answer]
+    failures += _unexpected(verb, outcomes)
+    if len(failures) == 1:
+        raise failures[0]
+    if failures:
+        raise PartialFailure(f"{verb} failed for {len(failures)} of {len(units)} units", failures)
+    return UnitsResult(verb, tuple(outcomes))
+
+
+def _unexpected(verb: str, outcomes: Sequence[UnitOutcome]) -> Iterator[KitError]:
+    wanted = ("active",) if verb == "start" else ("inactive", "failed")
+    for outcome in outcomes:
+        if outcome.active_state not in wanted:
+            yield KitError(
+                f"{outcome.machine}: {outcome.name} is {outcome.active_state} ({outcome.sub_state}) after {verb}",
+                details=outcome.journal,
+                hint=f"See why: coreos-kit logs {outcome.name}",
+            )
+
+
+def _nearest(pattern: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(pattern if "." in pattern else f"{pattern}.service", names, n=1)
+    return f"Did you mean {near[0]}?" if near else f"Its units are {', '.join(names) or 'none'}."

@@ -1,0 +1,45 @@
+"""What all tests share: the list of what was skipped, and no lab test skipped where the lab can run."""
+
+import os
+import platform
+from collections.abc import Iterator
+
+import pytest
+
+OPTIONAL = ("real_confd", "real_fleet")  # these need a binary that nobody has to have
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.section("skipped, and why")
+        for report in skipped:
+            reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+            terminalreporter.line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or not can_lab():
+        return
+    missed = [
+        report.nodeid
+        for report in reporter.stats.get("skipped", [])
+        if "tests/lab/" in report.nodeid and not any(marker in report.keywords for marker in OPTIONAL)
+    ]
+    if missed and session.exitstatus == pytest.ExitCode.OK:
+        reporter.line(f"{len(missed)} lab tests were skipped, though root and Linux are there")
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def can_lab() -> bool:
+    return platform.system() == "Linux" and os.geteuid() == 0
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("COREOS_KIT_CLUSTER", "GITHUB_ACTIONS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    yield

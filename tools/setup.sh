@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# Installs what is missing and nothing else: setup.sh python | lab | tests
+#   python  the virtual environment .venv, at the versions of constraints.txt
+#   lab     what the lab needs of the system
+#   tests   what the tests run on loopback: etcd, nginx, sshd (their services are not started)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PYTHON=${PYTHON:-python3}
+
+LAB=(systemd-container debootstrap iproute2 iptables openssh-client curl)
+TESTS=(etcd-server etcd-client nginx-light libnginx-mod-http-lua openssh-server)
+
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+refuse() {
+  printf 'error: %s\nhint:  %s\n' "$1" "$2" >&2
+  exit 1
+}
+
+packages() {
+  local missing=() package
+  for package in "$@"; do
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  command -v apt-get > /dev/null || refuse "these packages are missing, and there is no apt-get here: ${missing[*]}" \
+    "Install them with your package manager, then run this again."
+  [ "$(id -u)" = 0 ] || command -v sudo > /dev/null || refuse "these packages are missing, and only root can install them: ${missing[*]}" \
+    "Run this as root, or: apt-get install ${missing[*]}"
+  echo "installing ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive bash -c '
+    set -e
+    # A server that is installed for tests is not to be started by the way.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e $policy ]; then
+      trap "rm -f $policy" EXIT
+      printf "#!/bin/sh\nexit 101\n" > $policy && chmod +x $policy
+    fi
+    apt-get -qq -o DPkg::Lock::Timeout=300 update
+    apt-get -qq -y -o DPkg::Lock::Timeout=300 --no-install-recommends install "$@" > /dev/null
+  ' setup "${missing[@]}"
+}
+
+environment() {
+  if [ ! -e .venv/.ready ] || [ pyproject.toml -nt .venv/.ready ] || [ constraints.txt -nt .venv/.ready ]; then
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
+      refuse "Python 3.11 or newer is needed, and $PYTHON is $("$PYTHON" --version 2>&1 || true)" "Name another one: make PYTHON=python3.12 demo"
+    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
+    echo "setting up .venv"
+    [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+    touch .venv/.ready
+  fi
+}
+
+for what in "$@"; do
+  case $what in
+    python) environment ;;
+    lab) packages "${LAB[@]}" ;;
+    tests) packages "${TESTS[@]}" ;;
+    *) refuse "there is nothing called $what to set up" "setup.sh python | lab | tests" ;;
+  esac
+done
