@@ -1,0 +1,67 @@
+"""Waiting until a machine is what it should be: looked at from outside, as its users would."""
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable
+
+from coreos_kit.adapters.nspawn.dress import etcd_unit
+from coreos_kit.adapters.nspawn.host import wait_until
+from coreos_kit.adapters.nspawn.machine import Machine
+from coreos_kit.adapters.nspawn.registry import Registry
+from coreos_kit.errors import KitError, TimedOut
+
+_BOOT_TIMEOUT_S = 90.0
+
+
+def wait_until_ready(machine: Machine, profile: str) -> None:
+    """Wait for everything that a machine offers; raise `TimedOut` with the console's last lines."""
+    checks: dict[str, Callable[[], bool]] = {"sshd": lambda: ssh_answers(machine.member.private_ip)}
+    if machine.member == machine.lab.registry_machine:
+        checks["the registry"] = Registry(machine.lab.registry).answers
+    else:
+        checks["docker"] = lambda: unit_is_active(machine, "docker.service")
+        checks[etcd_unit(profile)] = lambda: etcd_is_healthy(machine.member.private_ip)
+    deadline = time.monotonic() + _BOOT_TIMEOUT_S
+    for what, check in checks.items():
+        if not wait_until(check, timeout_s=deadline - time.monotonic()):
+            hint = f"Its console's log is {machine.folder / 'console.log'}."
+            raise _with_console(
+                machine, f"{machine.member.name} runs no {what} after {_BOOT_TIMEOUT_S:.0f} s", hint
+            )
+
+
+def ssh_answers(ip: str) -> bool:
+    """Whether an SSH server says its name there."""
+    try:
+        with socket.create_connection((ip, 22), timeout=1) as connection:
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
+
+
+def etcd_is_healthy(ip: str) -> bool:
+    """Whether etcd there has a leader and takes writes; through a gateway it is a member's answer."""
+    connection = http.client.HTTPConnection(ip, 2379, timeout=2)
+    try:
+        connection.request("GET", "/health")
+        return str(json.loads(connection.getresponse().read()).get("health")) == "true"
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+
+
+def unit_is_active(machine: Machine, unit: str) -> bool:
+    """Whether systemd in there says that the unit is active; False while it can't be asked."""
+    try:
+        return machine.run(["systemctl", "is-active", "--quiet", unit], check=False).code == 0
+    except KitError:
+        return False
+
+
+def _with_console(machine: Machine, message: str, hint: str) -> TimedOut:
+    error = TimedOut(message, hint=hint)
+    error.details = tuple(machine.console().splitlines())
+    return error

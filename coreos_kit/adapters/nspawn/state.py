@@ -1,0 +1,111 @@
+"""Where a lab's things lie, who may work on them, and `lab.json`. Starts and stops nothing."""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from coreos_kit.errors import InvalidConfig, KitError
+from coreos_kit.model.lab import Lab
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def state_folder() -> Path:
+    """Return where labs are kept; `COREOS_KIT_STATE_DIR` moves it."""
+    return Path(os.environ.get("COREOS_KIT_STATE_DIR") or "/var/lib/coreos-kit")
+
+
+def cache_folder() -> Path:
+    """Return where root file systems are kept between labs; `COREOS_KIT_CACHE_DIR` moves it."""
+    return Path(os.environ.get("COREOS_KIT_CACHE_DIR") or "/var/cache/coreos-kit")
+
+
+def lab_folder(name: str) -> Path:
+    """Return the folder of the lab of that name, whether it is there or not."""
+    if not _NAME.fullmatch(name):
+        raise InvalidConfig(
+            f"{name!r} is no name for a lab",
+            hint="Use lower-case letters, digits and -, a letter first, such as trial-2.",
+        )
+    return state_folder() / "labs" / name
+
+
+def read_lab(name: str) -> Lab:
+    """Return the lab of that name, running or not; needs no root."""
+    lab = try_read_lab(name)
+    if lab is None:
+        raise KitError(
+            f"there is no lab {name} on this workstation", hint=f"coreos-kit lab up{_name_option(name)}"
+        )
+    return lab
+
+
+def try_read_lab(name: str) -> Lab | None:
+    """Return the lab of that name, or None where there is none."""
+    file = lab_folder(name) / "lab.json"
+    try:
+        text = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise KitError(f"can't read {file}: {error.strerror}") from error
+    try:
+        return msgspec.json.decode(text, type=Lab, dec_hook=_decode)
+    except msgspec.DecodeError as error:
+        hint = f"Take the lab away and make it anew: coreos-kit lab down{_name_option(name)}"
+        raise KitError(f"{file} is damaged: {error}", hint=hint) from error
+
+
+def write_lab(lab: Lab) -> None:
+    """Write `lab.json` in one step: whoever reads it sees the old one or the new one."""
+    file = lab.folder / "lab.json"
+    draft = file.with_suffix(".part")
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(lab, enc_hook=str), indent=2) + b"\n")
+    draft.chmod(0o644)
+    draft.replace(file)
+
+
+def lab_numbers() -> dict[str, int]:
+    """Return the subnet numbers that the labs of this state folder hold, running or not."""
+    labs = (try_read_lab(file.parent.name) for file in sorted(state_folder().glob("labs/*/lab.json")))
+    return {lab.name: lab.number for lab in labs if lab is not None}
+
+
+@contextmanager
+def locked(file: Path) -> Iterator[None]:
+    """Hold a lock file. It is unlinked at the end, so that nothing is left behind; the kernel frees it on kill -9."""
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except FileNotFoundError:
+            continue  # the last holder has just removed the folder too
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_same_file(descriptor, file):
+            break
+        os.close(descriptor)  # unlinked by its last holder while we waited
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _is_same_file(descriptor: int, file: Path) -> bool:
+    try:
+        return file.stat().st_ino == os.fstat(descriptor).st_ino
+    except FileNotFoundError:
+        return False
+
+
+def _decode(kind: type, value: object) -> object:
+    return kind(value)
+
+
+def _name_option(name: str) -> str:
+    return "" if name == "default" else f" --name {name}"
