@@ -124,9 +124,15 @@ class _Scheduler:
                 self._settle_globals()
 
     def _schedule(self) -> None:
-        for unit in self._units:
-            if not self._board.present(unit.name):
-                self._board.put(unit, self._board.least_loaded(self._board.able(unit)))
+        """Place what is nowhere yet, until nothing more can be: behind a circle, peers may come late."""
+        board = self._board
+        waiting = [unit for unit in self._units if not board.present(unit.name)]
+        placed = True
+        while placed:
+            for unit in waiting:
+                board.put(unit, board.least_loaded(board.able(unit)))
+            left = [unit for unit in waiting if not board.present(unit.name)]
+            waiting, placed = left, len(left) < len(waiting)
 
     def _make_way(self) -> bool:
         """Move units away from those that replace them; True if any moved.

@@ -6,7 +6,7 @@ The text is the truth: it is kept whole, what was read points into it, and an ed
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Self
 
@@ -48,6 +48,7 @@ class _Block:
     """A section from its header to the end of its last assignment; a name can have several."""
 
     section: str
+    line: int
     start: int
     end: int
 
@@ -73,6 +74,11 @@ class UnitFile:
     def sections(self) -> tuple[str, ...]:
         """Names in the order of their first appearance."""
         return tuple(dict.fromkeys(block.section for block in self._blocks))
+
+    @property
+    def section_lines(self) -> tuple[tuple[str, int], ...]:
+        """Every section header with its line."""
+        return tuple((block.section, block.line) for block in self._blocks)
 
     def options(self, section: str) -> tuple[Option, ...]:
         """Return a section's assignments in order, wherever in the file its parts stand."""
@@ -177,7 +183,7 @@ def _read(text: str) -> tuple[tuple[Option, ...], tuple[Problem, ...], tuple[_Bl
             continue
         if content.startswith("["):
             if content.endswith("]"):
-                blocks.append(_Block(content[1:-1], line.start, line.end))
+                blocks.append(_Block(content[1:-1], line.number, line.start, line.end))
             else:
                 problems.append(Problem(line.number, f"invalid section header {content!r}", fatal=True))
             continue
@@ -192,7 +198,7 @@ def _read(text: str) -> tuple[tuple[Option, ...], tuple[Problem, ...], tuple[_Bl
             problems.append(Problem(line.number, f"{name.strip()}= stands before the first section; ignored"))
         else:
             section = blocks[-1].section
-            blocks[-1] = _Block(section, blocks[-1].start, line.end)
+            blocks[-1] = replace(blocks[-1], end=line.end)
             spans = _value_spans(text, line.spans)
             options.append(
                 Option(section, name.strip(_WHITESPACE), value.strip(_WHITESPACE), line.number, spans)

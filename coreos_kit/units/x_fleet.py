@@ -24,7 +24,7 @@ GLOBAL = ("Global",)
 REPLACES = ("Replaces",)
 KEYS = frozenset(MACHINE_ID + MACHINE_OF + MACHINE_METADATA + CONFLICTS + GLOBAL + REPLACES)
 
-_TRUE = frozenset({"true", "yes", "1", "on", "t"})
+TRUE = frozenset({"true", "yes", "1", "on", "t"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def _requirements(values: Mapping[str, tuple[str, ...]], name: UnitName | None) 
         # Splitting at blanks is 1.0.0's; up to 0.13 `a@* b@*` was one glob, which matched nothing.
         conflicts=tuple(glob for value in expanded(CONFLICTS) for glob in value.split()),
         replaces=expanded(REPLACES),
-        is_global=bool(truth) and truth[-1].lower() in _TRUE,
+        is_global=bool(truth) and truth[-1].lower() in TRUE,
     )
 
 
