@@ -52,10 +52,18 @@ def open_machines(
     connect_timeout_s: float = 10,
     accept_new: bool = False,
     config_file: Path | None = None,
+    log: Callable[[str], None] | None = None,
 ) -> "SshMachines":
-    """Return the machines of a cluster, a context manager; nothing is connected before it is needed."""
+    """Return the machines of a cluster, a context manager; nothing is connected before it is needed.
+
+    `config_file` stands in for ~/.ssh/config; `log` hears every command line, each with its machine.
+    """
     return SshMachines(
-        entries, connect_timeout_s=connect_timeout_s, accept_new=accept_new, config_file=config_file
+        entries,
+        connect_timeout_s=connect_timeout_s,
+        accept_new=accept_new,
+        config_file=config_file,
+        log=log or (lambda _: None),
     )
 
 
@@ -69,11 +77,13 @@ class SshMachines:
         connect_timeout_s: float,
         accept_new: bool,
         config_file: Path | None,
+        log: Callable[[str], None],
     ) -> None:
         self._entries = {entry.name: entry for entry in entries}
         self._connect_timeout_s = connect_timeout_s
         self._accept_new = accept_new
         self._config_file = config_file
+        self.log = log
         self._lock = threading.Lock()
         self._machine_locks = {name: threading.Lock() for name in self._entries}
         self._links: dict[str, Link] = {}
@@ -267,6 +277,7 @@ class SshRunner:
         if size > _LONGEST_LINE:
             raise KitError(f"{shown(argv)} is {size} bytes long, and a machine's shell takes {_LONGEST_LINE}")
         name = self.machine
+        self._machines.log(f"{name}: {shown(argv)}")
         try:
             with link.session(timeout_s) as channel:
                 yield channel, line
