@@ -136,7 +136,7 @@ def words_of(reader: Reader) -> Reader:
 
 
 def table(keys: Mapping[str, Reader], *, required: Mapping[str, str] = MappingProxyType({})) -> Reader:
-    """Read a table of known keys; what is unknown or missing is refused. `required` says what is to be there."""
+    """Read a table of known keys; `required` says what has to be there, and what it may be."""
 
     def read(value: Any, place: Place) -> Fields | None:
         if not isinstance(value, dict):
