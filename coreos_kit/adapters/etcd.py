@@ -1,0 +1,228 @@
+"""Which etcd is asked: configured endpoints, or the machines' own over SSH; the next when one is silent."""
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from coreos_kit.adapters.etcd_access import (
+    CLIENT_PORT,
+    EtcdAddress,
+    EtcdCredentials,
+    EtcdWay,
+    HungUp,
+    LoginRefused,
+    parse_endpoint,
+)
+from coreos_kit.adapters.etcd_v2 import V2Store, http_get
+from coreos_kit.errors import InvalidConfig, Refused, Unreachable
+from coreos_kit.model.cluster import EtcdEntry
+from coreos_kit.model.project import EtcdApi, EtcdSettings
+from coreos_kit.ports import EtcdStore, Runner
+
+_LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
+class EtcdServed:
+    """What one etcd says of itself."""
+
+    version: str
+    apis: frozenset[EtcdApi]
+
+
+class _Member(Protocol):
+    def entries(self, prefix: str) -> tuple[EtcdEntry, ...]: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """The member that answered last, and what has to be closed with it."""
+
+    member: _Member
+    stack: ExitStack
+
+
+@contextlib.contextmanager
+def open_store(
+    settings: EtcdSettings,
+    api: EtcdApi,
+    runners: Mapping[str, Runner],
+    *,
+    port: int = CLIENT_PORT,
+    timeout_s: float = 5,
+) -> Iterator[EtcdStore]:
+    """Hand out a cluster's etcd. Nothing opens before the first question; all is closed at the end."""
+    credentials = EtcdCredentials.load(settings)
+    store = ClusterStore(api, _ways(settings, credentials, runners, port), credentials, timeout_s)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _ways(
+    settings: EtcdSettings, credentials: EtcdCredentials, runners: Mapping[str, Runner], port: int
+) -> list[EtcdWay]:
+    if settings.endpoints:
+        return [_direct(parse_endpoint(endpoint)) for endpoint in settings.endpoints]
+    return [_through(runner, port, is_secure=credentials.wants_tls) for runner in runners.values()]
+
+
+def _direct(address: EtcdAddress) -> EtcdWay:
+    return EtcdWay(address.name, lambda: contextlib.nullcontext(address))
+
+
+def _through(runner: Runner, port: int, *, is_secure: bool) -> EtcdWay:
+    name = f"on {runner.machine}"
+
+    @contextlib.contextmanager
+    def open_tunnel() -> Iterator[EtcdAddress]:
+        with runner.forward(_LOOPBACK, port) as (host, local_port):
+            yield EtcdAddress(name, host, local_port, is_secure)
+
+    return EtcdWay(name, open_tunnel)
+
+
+class ClusterStore:
+    """etcd as a whole: any member answers for all, so the first that does is asked until it stops."""
+
+    def __init__(
+        self, api: EtcdApi, ways: list[EtcdWay], credentials: EtcdCredentials, timeout_s: float
+    ) -> None:
+        self._api = api
+        self._ways = ways
+        self._credentials = credentials
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._open: _Open | None = None
+
+    @property
+    def api(self) -> EtcdApi:
+        """The keyspace that this store reads."""
+        return self._api
+
+    def entries(self, prefix: str) -> tuple[EtcdEntry, ...]:
+        """Return every key below `prefix`, from the first member that answers."""
+        if not self._ways:
+            raise InvalidConfig(
+                "there is no etcd to ask: the cluster has neither machines nor etcd.endpoints"
+            )
+        with self._lock:
+            if self._open is not None:
+                # Its tunnel may have died, or its login run out, since the last question.
+                with contextlib.suppress(Unreachable):
+                    return self._open.member.entries(prefix)
+                self._forget()
+            failures: list[Unreachable] = []
+            for way in self._ways:
+                try:
+                    return self._ask(way, prefix)
+                except Unreachable as failure:
+                    failures.append(failure)
+        raise _none_answers(failures)
+
+    def served(self) -> EtcdServed:
+        """Ask the first member that answers for its version and which APIs it serves."""
+        failures: list[Unreachable] = []
+        for way in self._ways:
+            try:
+                with way.open() as address:
+                    return probe(address, self._credentials, self._timeout_s)
+            except Unreachable as failure:
+                failures.append(failure)
+        raise _none_answers(failures)
+
+    def close(self) -> None:
+        """Close what is open."""
+        with self._lock:
+            self._forget()
+
+    def _ask(self, way: EtcdWay, prefix: str) -> tuple[EtcdEntry, ...]:
+        with ExitStack() as stack:
+            address = stack.enter_context(way.open())
+            try:
+                member = self._member(address)
+                stack.callback(member.close)
+                entries = member.entries(prefix)
+            except HungUp:
+                self._refuse_too_old(address)
+                raise
+            self._open = _Open(member, stack.pop_all())  # kept for the next question
+        return entries
+
+    def _refuse_too_old(self, address: EtcdAddress) -> None:
+        """Tell an etcd that can't speak v3 from one that is down: it breaks gRPC's connection either way."""
+        with contextlib.suppress(Unreachable):
+            version = _version(address, self._credentials, self._timeout_s)
+            if version.startswith(("0.", "2.")):
+                hint = 'Set etcd.api = "v2" for this cluster.'
+                raise Refused(f"etcd {address.name} is {version} and does not serve the v3 API", hint=hint)
+
+    def _member(self, address: EtcdAddress) -> _Member:
+        if self._api is EtcdApi.V2:
+            return V2Store(address, self._credentials, self._timeout_s)
+        from coreos_kit.adapters.etcd_v3 import V3Store
+
+        return V3Store(address, self._credentials, self._timeout_s)
+
+    def _forget(self) -> None:
+        if self._open is not None:
+            self._open.stack.close()
+            self._open = None
+
+
+def probe(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float = 5) -> EtcdServed:
+    """Ask one etcd for its version, and try both APIs. An API that wants a login is served."""
+    version = _version(address, credentials, timeout_s)
+    tests = {EtcdApi.V2: _serves_v2, EtcdApi.V3: _serves_v3}
+    return EtcdServed(
+        version, frozenset(api for api, serves in tests.items() if serves(address, credentials, timeout_s))
+    )
+
+
+def _serves_v2(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float) -> bool:
+    """A v2 that is off answers /v2/keys with a 404 in plain text; one that is on may want a login."""
+    try:
+        V2Store(address, credentials, timeout_s).entries("/coreos-kit")
+    except LoginRefused:
+        return True
+    except (Refused, Unreachable):
+        return False
+    return True
+
+
+def _serves_v3(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float) -> bool:
+    from coreos_kit.adapters.etcd_v3 import V3Store
+
+    try:
+        with contextlib.closing(V3Store(address, credentials, timeout_s)) as store:
+            store.entries("/coreos-kit")
+    except LoginRefused:
+        return True
+    except Unreachable:
+        return False
+    return True
+
+
+def _version(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float) -> str:
+    status, body = http_get(address, replace(credentials, username=""), "/version", timeout_s)
+    try:
+        answer = json.loads(body)
+        return str(answer["etcdserver"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise Unreachable(f"what answers as etcd {address.name} is not etcd (status {status})") from error
+
+
+def _none_answers(failures: list[Unreachable]) -> Unreachable:
+    if len(failures) == 1:
+        return failures[0]
+    return Unreachable(
+        "no etcd of this cluster answers",
+        hint=next((failure.hint for failure in failures if failure.hint), ""),
+        details=[str(failure) for failure in failures],
+    )
