@@ -15,6 +15,7 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Plan, Step, UnitChange, UnitKind, Verb
 from coreos_kit.model.project import Cluster
 from coreos_kit.placement import Placements, PlacementUnit, place
+from coreos_kit.ports import Change
 from coreos_kit.units.fleet_hash import fleet_hash
 from coreos_kit.units.ownership import owner_of
 from coreos_kit.units.x_fleet import Requirements
@@ -389,6 +390,19 @@ def _by_machine(changes: Iterable[UnitChange]) -> list[Step]:
     for change in changes:
         by_machine[change.machine].append(change)
     return [Step(machine, tuple(found)) for machine, found in sorted(by_machine.items())]
+
+
+def change_of(step: Step) -> Change:
+    """Turn a step into what its machine is asked: sidekicks stop before and start after their units."""
+    replaced = tuple(change.name for change in step.changes if change.verb is Verb.REPLACE) + step.restarts
+    removed = tuple(change.name for change in step.changes if change.verb is Verb.REMOVE)
+    written = {
+        change.name: change.after
+        for change in step.changes
+        if change.after is not None and change.verb not in (Verb.REMOVE, Verb.RESTART)
+    }
+    started = tuple(change.name for change in step.changes if change.verb is not Verb.REMOVE) + step.restarts
+    return Change(step.machine, stop=(*replaced, *removed), remove=removed, write=written, start=started)
 
 
 def environment_text(machine: ObservedMachine) -> str:

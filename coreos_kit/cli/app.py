@@ -34,10 +34,14 @@ def settings(
     project: Annotated[Path, typer.Option(metavar="DIR", help="The workspace.", show_default=False)] = Path(),
     cluster: Annotated[
         str | None,
-        typer.Option(metavar="NAME", envvar="COREOS_KIT_CLUSTER", help="The cluster to work on.", show_default=False),
+        typer.Option(
+            metavar="NAME", envvar="COREOS_KIT_CLUSTER", help="The cluster to work on.", show_default=False
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
-    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Say on stderr what is run where.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("-v", "--verbose", help="Say on stderr what is run where.")
+    ] = False,
     version: Annotated[  # noqa: ARG001 - its callback does it
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,

@@ -49,8 +49,12 @@ def registrations_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
 
 def logs_command(
     ctx: typer.Context,
-    units: Annotated[list[str] | None, typer.Argument(metavar="[UNIT…]", help="Units; globs work. None: all.")] = None,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")] = False,
+    units: Annotated[
+        list[str] | None, typer.Argument(metavar="[UNIT…]", help="Units; globs work. None: all.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on with what is written from now on.")
+    ] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines of each machine.")] = 50,
 ) -> None:
     """Show the journals of all machines as one, in the order of time.
@@ -66,8 +70,12 @@ def logs_command(
 
 def ssh_command(
     ctx: typer.Context,
-    target: Annotated[str, typer.Argument(metavar="MACHINE|UNIT", help="Where to; a unit means the machine that it is on.")],
-    command: Annotated[list[str] | None, typer.Argument(metavar="[-- COMMAND…]", help="None: a login shell.")] = None,
+    target: Annotated[
+        str, typer.Argument(metavar="MACHINE|UNIT", help="Where to; a unit means the machine that it is on.")
+    ],
+    command: Annotated[
+        list[str] | None, typer.Argument(metavar="[-- COMMAND…]", help="None: a login shell.")
+    ] = None,
 ) -> None:
     """Open a shell on a machine, or run a command there and end with its exit code.
 

@@ -9,12 +9,16 @@ from coreos_kit.cli.options import AllowRemoveOpt, EvacuateOpt, SkipOpt, YesOpt
 if TYPE_CHECKING:
     from coreos_kit.planning import PlanOptions
 
-TimeoutOpt = Annotated[int, typer.Option("--timeout", metavar="S", min=1, help="How long to wait for each instance.")]
+TimeoutOpt = Annotated[
+    int, typer.Option("--timeout", metavar="S", min=1, help="How long to wait for each instance.")
+]
 
 
 def plan_command(
     ctx: typer.Context,
-    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 if there is anything to do.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit 1 if there is anything to do.")
+    ] = False,
     skip: SkipOpt = None,
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
@@ -61,7 +65,9 @@ def deploy_command(
 
 def verify_command(
     ctx: typer.Context,
-    wait: Annotated[int, typer.Option("--wait", metavar="S", min=0, help="Look again until all holds, so long at most.")] = 0,
+    wait: Annotated[
+        int, typer.Option("--wait", metavar="S", min=0, help="Look again until all holds, so long at most.")
+    ] = 0,
 ) -> None:
     """Prove the chain from every unit to a request that reaches it; exit 0 only if every link holds.
 
@@ -76,7 +82,9 @@ def verify_command(
     raise typer.Exit(verdict.exit_code)
 
 
-def _options(skip: list[str] | None, evacuate: list[str] | None, allow_remove: list[str] | None) -> "PlanOptions":
+def _options(
+    skip: list[str] | None, evacuate: list[str] | None, allow_remove: list[str] | None
+) -> "PlanOptions":
     from coreos_kit.planning import PlanOptions
 
     return PlanOptions(frozenset(skip or ()), frozenset(evacuate or ()), frozenset(allow_remove or ()))

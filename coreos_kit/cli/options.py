@@ -7,18 +7,29 @@ import typer
 
 YesOpt = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 SkipOpt = Annotated[
-    list[str] | None, typer.Option("--skip", metavar="MACHINE", help="Leave this machine as it is; repeat for more.")
+    list[str] | None,
+    typer.Option("--skip", metavar="MACHINE", help="Leave this machine as it is; repeat for more."),
 ]
 EvacuateOpt = Annotated[
     list[str] | None,
-    typer.Option("--evacuate", metavar="MACHINE", help="Move this machine's units elsewhere; repeat for more."),
+    typer.Option(
+        "--evacuate", metavar="MACHINE", help="Move this machine's units elsewhere; repeat for more."
+    ),
 ]
 AllowRemoveOpt = Annotated[
     list[str] | None,
-    typer.Option("--allow-remove", metavar="SERVICE", help="Remove a service that is no longer configured as a whole."),
+    typer.Option(
+        "--allow-remove", metavar="SERVICE", help="Remove a service that is no longer configured as a whole."
+    ),
 ]
-UnitsArg = Annotated[list[str], typer.Argument(metavar="UNIT…", help="Units; globs work, .service may be left out.")]
-WatchOpt = Annotated[bool, typer.Option("--watch", "-w", help="Show it again whenever it changes, until Ctrl-C.")]
+UnitsArg = Annotated[
+    list[str], typer.Argument(metavar="UNIT…", help="Units; globs work, .service may be left out.")
+]
+WatchOpt = Annotated[
+    bool, typer.Option("--watch", "-w", help="Show it again whenever it changes, until Ctrl-C.")
+]
 LabNameOpt = Annotated[str, typer.Option("--name", metavar="NAME", help="The lab's name.")]
 MachineArg = Annotated[str, typer.Argument(metavar="MACHINE", help="A machine's name, core-1 say.")]
-OutputOpt = Annotated[Path | None, typer.Option("--output", metavar="DIR", help="Write there instead.", show_default=False)]
+OutputOpt = Annotated[
+    Path | None, typer.Option("--output", metavar="DIR", help="Write there instead.", show_default=False)
+]

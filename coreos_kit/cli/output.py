@@ -19,13 +19,22 @@ if TYPE_CHECKING:
 
 PIPE_WIDTH = 240  # without a terminal nothing is cut off or wrapped at 80 columns
 
-STYLES = {"ok": "green", "running": "green", "active": "green", "broken": "red", "failed": "red", "unknown": "yellow"}
+STYLES = {
+    "ok": "green",
+    "running": "green",
+    "active": "green",
+    "broken": "red",
+    "failed": "red",
+    "unknown": "yellow",
+}
 
 
 def plain(text: object) -> str:
     """Show control characters as what they are, ``\\x1b`` say, instead of obeying them."""
     return "".join(
-        character if character.isprintable() or character == "\t" else character.encode("unicode_escape").decode()
+        character
+        if character.isprintable() or character == "\t"
+        else character.encode("unicode_escape").decode()
         for character in str(text)
     )
 
@@ -49,7 +58,9 @@ def as_json(value: Any) -> Any:
 
 def print_json(command: str, body: Mapping[str, Any]) -> None:
     """Print the one object of a command, or one line of those that follow."""
-    sys.stdout.write(json.dumps({"schema": f"coreos-kit/{command}/v1", **as_json(body)}, ensure_ascii=False) + "\n")
+    sys.stdout.write(
+        json.dumps({"schema": f"coreos-kit/{command}/v1", **as_json(body)}, ensure_ascii=False) + "\n"
+    )
     sys.stdout.flush()
 
 
@@ -59,7 +70,12 @@ def console(*, stderr: bool = False) -> "Console":
 
     stream = sys.stderr if stderr else sys.stdout
     return Console(
-        file=stream, highlight=False, markup=False, emoji=False, soft_wrap=True, width=None if stream.isatty() else PIPE_WIDTH
+        file=stream,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+        width=None if stream.isatty() else PIPE_WIDTH,
     )
 
 

@@ -60,7 +60,11 @@ def diff_of(change: UnitChange) -> Iterator[str]:
     if change.before is None or change.after is None or change.before == change.after:
         return
     lines = difflib.unified_diff(
-        change.before.splitlines(), change.after.splitlines(), f"{change.machine}:{change.name}", f"new {change.name}", lineterm=""
+        change.before.splitlines(),
+        change.after.splitlines(),
+        f"{change.machine}:{change.name}",
+        f"new {change.name}",
+        lineterm="",
     )
     yield from lines
 
@@ -86,7 +90,12 @@ def deployed(settings: Settings, cluster: Cluster, result: DeployResult, verdict
     if settings.json:
         output.print_json(
             "deploy",
-            {"cluster": cluster.name, "changed": result.changed, **plan_body(made), "verified": verdict_body(verdict)},
+            {
+                "cluster": cluster.name,
+                "changed": result.changed,
+                **plan_body(made),
+                "verified": verdict_body(verdict),
+            },
         )
         return
     if not result.changed:
@@ -94,7 +103,9 @@ def deployed(settings: Settings, cluster: Cluster, result: DeployResult, verdict
             output.line(text)
     else:
         count = len(made.changes)
-        output.line(f"deployed: {count} change{'s' if count != 1 else ''} on {len({c.machine for c in made.changes})} machines")
+        output.line(
+            f"deployed: {count} change{'s' if count != 1 else ''} on {len({c.machine for c in made.changes})} machines"
+        )
     output.line(_summary(verdict))
 
 
@@ -143,7 +154,9 @@ def verdict(settings: Settings, cluster: Cluster, found: Verdict) -> None:
         for link in chain.links:
             if link.state is not State.OK:
                 output.line()
-                output.line(f"{_MARKS[link.state]}: {link.name} of {chain.unit} on {link.machine or 'no machine'}")
+                output.line(
+                    f"{_MARKS[link.state]}: {link.name} of {chain.unit} on {link.machine or 'no machine'}"
+                )
                 output.line(f"  expected: {link.expected}")
                 output.line(f"  seen:     {link.seen}")
                 if link.remedy:

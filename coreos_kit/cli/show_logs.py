@@ -19,7 +19,9 @@ def show(settings: Settings, session: Session, patterns: Sequence[str], *, lines
     stop = Event()
     complete = True
     found: Iterator[LogLine | Silence] = (
-        follow_logs(session, machines, lines=lines, stop=stop) if follow else logs(session, machines, lines=lines)
+        follow_logs(session, machines, lines=lines, stop=stop)
+        if follow
+        else logs(session, machines, lines=lines)
     )
     collected: list[LogLine] = []
     try:
@@ -34,7 +36,14 @@ def show(settings: Settings, session: Session, patterns: Sequence[str], *, lines
     finally:
         stop.set()
     if settings.json and not follow:
-        output.print_json("logs", {"cluster": session.cluster.name, "complete": complete, "lines": [_body(line) for line in collected]})
+        output.print_json(
+            "logs",
+            {
+                "cluster": session.cluster.name,
+                "complete": complete,
+                "lines": [_body(line) for line in collected],
+            },
+        )
     return complete
 
 

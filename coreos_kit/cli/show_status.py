@@ -36,7 +36,8 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
     _machines_table(seen.observed)
     output.line()
     rows: list[Sequence[object]] = [
-        [unit.name, unit.machine, f"{unit.active_state} ({unit.sub_state})", unit.restarts or "", unit.since] for unit in seen.units
+        [unit.name, unit.machine, f"{unit.active_state} ({unit.sub_state})", unit.restarts or "", unit.since]
+        for unit in seen.units
     ]
     rows += [[name, "-", "missing", "", ""] for name in seen.missing]
     output.table(["unit", "machine", "state", "restarts", "since"], rows)
@@ -69,12 +70,21 @@ def units(settings: Settings, cluster: Cluster, result: UnitsResult) -> None:
     """Show what became of the units that were asked something."""
     if settings.json:
         body = [
-            {"unit": o.name, "machine": o.machine, "active_state": o.active_state, "sub_state": o.sub_state, "result": o.result}
+            {
+                "unit": o.name,
+                "machine": o.machine,
+                "active_state": o.active_state,
+                "sub_state": o.sub_state,
+                "result": o.result,
+            }
             for o in result.outcomes
         ]
         output.print_json(result.verb, {"cluster": cluster.name, "units": body})
         return
-    shown = dict.fromkeys((o.name, o.machine, "destroyed" if result.verb == "destroy" else f"{o.active_state} ({o.sub_state})") for o in result.outcomes)
+    shown = dict.fromkeys(
+        (o.name, o.machine, "destroyed" if result.verb == "destroy" else f"{o.active_state} ({o.sub_state})")
+        for o in result.outcomes
+    )
     output.table(["unit", "machine", "state"], shown)
 
 
@@ -97,7 +107,13 @@ def preview(settings: Settings, cluster: Cluster, previews: Sequence[Preview]) -
         output.line(f"{found.balancer}: {len(found.servers)} servers from the registrations")
         running = {server for pool in found.running for server in pool.servers or ()}
         for server in [*found.servers, *sorted(running - set(found.servers))]:
-            sign = " " if server in running and server in found.servers else "+" if server in found.servers else "-"
+            sign = (
+                " "
+                if server in running and server in found.servers
+                else "+"
+                if server in found.servers
+                else "-"
+            )
             output.line(f"{sign} {server}")
         for refusal in found.refused:
             output.line(f"refused: {refusal}")
@@ -129,7 +145,10 @@ def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
         }
         for _, machine in sorted(observed.machines.items())
     ]
-    silent = [{"name": name, "state": "unreachable", "error": str(error)} for name, error in sorted(observed.unreachable.items())]
+    silent = [
+        {"name": name, "state": "unreachable", "error": str(error)}
+        for name, error in sorted(observed.unreachable.items())
+    ]
     return [*reached, *silent]
 
 
@@ -142,7 +161,10 @@ def _machines_table(observed: Observation) -> None:
         ]
         for _, machine in sorted(observed.machines.items())
     ]  # fmt: skip
-    rows += [[name, "-", "-", "-", "-", "-", "-", f"unreachable: {error}"] for name, error in sorted(observed.unreachable.items())]
+    rows += [
+        [name, "-", "-", "-", "-", "-", "-", f"unreachable: {error}"]
+        for name, error in sorted(observed.unreachable.items())
+    ]
     output.table(["machine", "private", "public", "id", "metadata", "etcd", "units", "system"], rows)
 
 

@@ -27,5 +27,7 @@ def _machine(session: Session, target: str) -> str:
         return target
     machines = {unit.machine for unit in find(session, [target])}
     if len(machines) > 1:
-        raise KitError(f"{target} stands on {', '.join(sorted(machines))}", hint="Name one of these machines.")
+        raise KitError(
+            f"{target} stands on {', '.join(sorted(machines))}", hint="Name one of these machines."
+        )
     return machines.pop()

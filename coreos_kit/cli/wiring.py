@@ -93,8 +93,14 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             driver=SystemdDriver(cluster, runners),
             prober=MachineProber(cluster.profile.engine_path, runners),
             runners=runners,
-            engines={name: MachineEngine(runner, cluster.profile.engine_path) for name, runner in runners.items()},
-            store=_once(lambda: stack.enter_context(open_store(cluster.etcd, cluster.etcd_api, runners, port=cluster.profile.etcd_port))),
+            engines={
+                name: MachineEngine(runner, cluster.profile.engine_path) for name, runner in runners.items()
+            },
+            store=_once(
+                lambda: stack.enter_context(
+                    open_store(cluster.etcd, cluster.etcd_api, runners, port=cluster.profile.etcd_port)
+                )
+            ),
             clock=SystemClock(),
             progress=progress,
         )
@@ -133,5 +139,3 @@ def _once(opener: Callable[[], EtcdStore]) -> Callable[[], EtcdStore]:
 
 def _tell(line: str) -> None:
     sys.stderr.write(f"{line}\n")
-
-

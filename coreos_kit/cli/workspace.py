@@ -11,7 +11,9 @@ CheckOpt = Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 i
 
 
 def init_command(
-    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to; it is made if need be.", show_default=False)] = Path(),
+    directory: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Where to; it is made if need be.", show_default=False)
+    ] = Path(),
 ) -> None:
     """Write a workspace: the configuration, the templates of the units, the images' sources, all rendered and linked.
 
@@ -53,7 +55,10 @@ def link_command(ctx: typer.Context, check: CheckOpt = False) -> None:
 
 def lint_command(
     ctx: typer.Context,
-    paths: Annotated[list[Path] | None, typer.Argument(metavar="[PATH…]", help="Unit files or folders. None: what the workspace renders.")] = None,
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[PATH…]", help="Unit files or folders. None: what the workspace renders."),
+    ] = None,
 ) -> None:
     """Check unit files: parsing, names, fleet's rules of [X-Fleet], and that sidekicks fit their units.
 

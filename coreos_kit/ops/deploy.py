@@ -12,6 +12,7 @@ from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import verify
 from coreos_kit.parallel import on_each
+from coreos_kit.planning import change_of
 from coreos_kit.ports import Change, Check, UnitOutcome
 from coreos_kit.units.pin import pinned_digests
 
@@ -76,7 +77,9 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
         return verdict
     first = next(iter(session.cluster.services), None)
     raise DeployFailed(
-        "what was deployed does not hold together" if result.changed else "nothing had to change, but the chain does not hold",
+        "what was deployed does not hold together"
+        if result.changed
+        else "nothing had to change, but the chain does not hold",
         details=broken,
         hint="Look at it: coreos-kit verify; coreos-kit logs" + (f" '{first.name}@*'" if first else ""),
     )
@@ -214,19 +217,6 @@ def _value_of(session: Session, registration: Registration, key: str) -> str | N
     return next(
         (entry.value for entry in session.store().entries(registration.prefix) if entry.key == key), None
     )
-
-
-def change_of(step: Step) -> Change:
-    """Turn a step into what its machine is asked: sidekicks stop before and start after their units."""
-    replaced = tuple(change.name for change in step.changes if change.verb is Verb.REPLACE) + step.restarts
-    removed = tuple(change.name for change in step.changes if change.verb is Verb.REMOVE)
-    written = {
-        change.name: change.after
-        for change in step.changes
-        if change.after is not None and change.verb not in (Verb.REMOVE, Verb.RESTART)
-    }
-    started = tuple(change.name for change in step.changes if change.verb is not Verb.REMOVE) + step.restarts
-    return Change(step.machine, stop=(*replaced, *removed), remove=removed, write=written, start=started)
 
 
 def _described(step: Step) -> str:

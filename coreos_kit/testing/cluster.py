@@ -1,0 +1,240 @@
+"""A cluster in memory that keeps the promises of the driver, the engine, the prober and the etcd store.
+
+Sidekicks register when they start and deregister when they stop, the balancer follows at once; nothing else
+happens by itself. What it claims is shown on real machines by the contract suites.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from coreos_kit.chain import container_name
+from coreos_kit.errors import CommandFailed, Unreachable
+from coreos_kit.model.cluster import EtcdEntry, ObservedContainer, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.project import Cluster, EtcdApi
+from coreos_kit.ports import Change, Check, Probe, ProbeOrder, UnitOutcome
+from coreos_kit.units.ownership import owner_of
+
+
+@dataclass(slots=True)
+class FakeMachine:
+    """One machine: its files, and which of its units are active."""
+
+    name: str
+    machine_id: str
+    private_ip: str
+    public_ip: str
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    files: dict[UnitName, str] = field(default_factory=dict)
+    active: set[UnitName] = field(default_factory=set)
+    environment: str | None = None
+    is_down: bool = False
+
+
+@dataclass(slots=True)
+class FakeClock:
+    """Time that passes only when somebody sleeps."""
+
+    time: float = 0.0
+
+    def now(self) -> float:
+        """Return the time."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Let it pass."""
+        self.time += seconds
+
+
+class FakeCluster:
+    """Driver, prober and etcd store at once. `log` says what was asked of which machine, in order.
+
+    `broken` names units that never become active; `images` are what an engine can pull.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.machines = {
+            entry.name: FakeMachine(
+                entry.name,
+                machine_id=f"{index:032x}",
+                private_ip=entry.private_ip or f"192.0.2.{index}",
+                public_ip=f"198.51.100.{index}",
+                metadata=entry.metadata,
+            )
+            for index, entry in enumerate(cluster.machines, start=1)
+        }
+        self.broken: set[UnitName] = set()
+        self.images: dict[str, str] = {}
+        self.log: list[str] = []
+        self.etcd_is_down = False
+
+    def where(self, name: UnitName) -> list[str]:
+        """Return the machines that have a file of that name."""
+        return [machine.name for machine in self.machines.values() if name in machine.files]
+
+    def names(self) -> list[str]:
+        """Return every unit file of the cluster as `machine/unit`, sorted."""
+        return sorted(
+            f"{machine.name}/{name}" for machine in self.machines.values() for name in machine.files
+        )
+
+    # The driver
+
+    def observe(self, names: Collection[UnitName]) -> Observation:
+        """See `ports.ClusterDriver.observe`."""
+        del names  # a machine in memory has no units but the kit's and those that a test put there
+        return Observation(
+            {machine.name: _snapshot(machine) for machine in self.machines.values() if not machine.is_down},
+            {
+                machine.name: Unreachable(f"{machine.name} does not answer", machine=machine.name)
+                for machine in self.machines.values()
+                if machine.is_down
+            },
+        )
+
+    def apply(self, change: Change) -> tuple[UnitOutcome, ...]:
+        """See `ports.ClusterDriver.apply`."""
+        machine = self._up(change.machine)
+        for verb, names in (
+            ("stop", change.stop), ("remove", change.remove), ("write", tuple(change.write)), ("start", change.start),
+        ):  # fmt: skip
+            if names:
+                self.log.append(f"{machine.name}: {verb} {' '.join(str(name) for name in names)}")
+        machine.active -= {*change.stop, *self._bound_to(machine, change.stop)}
+        for name in change.remove:
+            machine.files.pop(name, None)
+        machine.files |= change.write
+        if change.environment is not None:
+            machine.environment = change.environment
+            self.log.append(f"{machine.name}: environment")
+        machine.active |= {name for name in change.start if name in machine.files and name not in self.broken}
+        return tuple(_outcome(machine, name) for name in (*change.stop, *change.remove, *change.start))
+
+    def wait_until_up(
+        self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
+    ) -> tuple[tuple[UnitOutcome, ...], bool]:
+        """See `ports.ClusterDriver.wait_until_up`."""
+        del check, timeout_s
+        there = self._up(machine)
+        return tuple(_outcome(there, name) for name in units), all(name in there.active for name in units)
+
+    # The prober
+
+    def probe(self, order: ProbeOrder) -> Probe:
+        """See `ports.Prober.probe`."""
+        self._up(order.machine)
+        pool = frozenset(entry.value for entry in self._registrations()) if order.container else None
+        backends = {
+            check.address: "" if self._answers(check.address) else "refused" for check in order.checks
+        }
+        served = {server: order.requests for server in pool or () if self._answers(server)}
+        return Probe(backends, pool, "", (200,) * order.requests, served)
+
+    # The etcd store
+
+    @property
+    def api(self) -> EtcdApi:
+        """See `ports.EtcdStore.api`."""
+        return self.cluster.etcd_api
+
+    def entries(self, prefix: str) -> tuple[EtcdEntry, ...]:
+        """See `ports.EtcdStore.entries`."""
+        if self.etcd_is_down:
+            raise Unreachable("etcd does not answer")
+        return tuple(
+            sorted((e for e in self._registrations() if e.key.startswith(f"{prefix}/")), key=lambda e: e.key)
+        )
+
+    def _registrations(self) -> list[EtcdEntry]:
+        return [
+            EtcdEntry(service.registration.key_for(machine.private_ip, name.instance or ""), f"{machine.private_ip}:{name.instance}", service.registration.ttl_s, service.registration.ttl_s)
+            for machine in self.machines.values()
+            if not machine.is_down
+            for service in self.cluster.services
+            if service.registration and service.sidekick
+            for name in sorted(machine.active)
+            if name.is_instance and name.template == service.sidekick
+        ]  # fmt: skip
+
+    def _answers(self, address: str) -> bool:
+        host, _, port = address.partition(":")
+        return any(
+            machine.private_ip == host
+            and not machine.is_down
+            and any(name.instance == port for name in machine.active)
+            for machine in self.machines.values()
+        )
+
+    def _bound_to(self, machine: FakeMachine, stopped: Sequence[UnitName]) -> set[UnitName]:
+        """Sidekicks go with their units, as BindsTo= has it."""
+        return {
+            name
+            for name in machine.active
+            for main in stopped
+            if f"BindsTo={main.prefix}@%i.{main.type}" in machine.files.get(name, "")
+            and name.instance == main.instance
+        }
+
+    def _up(self, name: str) -> FakeMachine:
+        machine = self.machines[name]
+        if machine.is_down:
+            raise Unreachable(f"{name} does not answer", machine=name)
+        return machine
+
+
+@dataclass(frozen=True, slots=True)
+class FakeEngine:
+    """`ports.Engine` of one machine of a `FakeCluster`."""
+
+    cluster: FakeCluster
+    machine: str
+
+    def pull(self, reference: str) -> str:
+        """See `ports.Engine.pull`."""
+        if self.cluster.machines[self.machine].is_down:
+            raise Unreachable(f"{self.machine} does not answer", machine=self.machine)
+        name, _, digest = reference.partition("@")
+        if digest:
+            self.cluster.log.append(f"{self.machine}: pull {name}")
+            return digest
+        if name not in self.cluster.images:
+            raise CommandFailed(f"{self.machine}: can't pull {name}: not found", machine=self.machine)
+        return self.cluster.images[name]
+
+
+def _snapshot(machine: FakeMachine) -> ObservedMachine:
+    units = []
+    for name, text in sorted(machine.files.items()):
+        owner = owner_of(text)
+        state = ("active", "running") if name in machine.active else ("inactive", "dead")
+        units.append(
+            ObservedUnit(
+                name, machine.name, text, "loaded", *state, f"/etc/systemd/system/{name}",
+                project=owner.project, service=owner.service,
+            )
+        )  # fmt: skip
+    return ObservedMachine(
+        name=machine.name,
+        machine_id=machine.machine_id,
+        boot_id="b" * 8,
+        private_ip=machine.private_ip,
+        public_ip=machine.public_ip,
+        metadata=machine.metadata,
+        units=tuple(units),
+        containers=tuple(
+            ObservedContainer(container_name(name), "c", "running", "", "") for name in sorted(machine.active)
+        ),
+        environment=machine.environment,
+    )
+
+
+def _outcome(machine: FakeMachine, name: UnitName) -> UnitOutcome:
+    is_active = name in machine.active
+    return UnitOutcome(
+        name,
+        machine.name,
+        "active" if is_active else "inactive",
+        "running" if is_active else "dead",
+        "success",
+    )
