@@ -31,11 +31,30 @@ REPOSITORY = Path(__file__).parents[2]
 PREFIX = "/services/apache"
 
 
-def free_port() -> int:
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _get(port: int, path: str = "/") -> tuple[int, str]:
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """Give a function that finds a free port of loopback."""
+    return _free_port
+
+
+@pytest.fixture
+def get() -> Callable[..., tuple[int, str]]:
+    """Give a function that fetches a path from a port of loopback: the status and the body."""
+    return _get
 
 
 def eventually(fact: Callable[[], object], *, within_s: float = 5.0) -> None:
@@ -66,8 +85,8 @@ class RealEtcd:
 
     data: Path
     host: str = "127.0.0.1"
-    port: int = field(default_factory=free_port)
-    _peer_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=_free_port)
+    _peer_port: int = field(default_factory=_free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -195,7 +214,7 @@ class RealBalancer:
 
     root: Path
     environment: dict[str, str]
-    port: int = field(default_factory=free_port)
+    port: int = field(default_factory=_free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -239,11 +258,7 @@ class RealBalancer:
         return int((self.root / "run/coreos-kit/nginx.pid").read_text())
 
     def get(self, path: str = "/") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        with contextlib.closing(connection):
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
+        return _get(self.port, path)
 
     def show(self) -> dict[str, object]:
         done = subprocess.run(
