@@ -50,6 +50,14 @@ class Requirements:
             raise InvalidUnit(f"{name} is refused, as fleet would: {reason}")
         return _requirements(section_values(text), name)
 
+    @staticmethod
+    def as_found(name: UnitName, text: str) -> "Requirements":
+        """Read those of a unit that stands already, refusing nothing: what can't be read asks nothing."""
+        try:
+            return _requirements(section_values(text), name)
+        except InvalidUnit:
+            return Requirements()
+
 
 def _requirements(values: Mapping[str, tuple[str, ...]], name: UnitName | None) -> Requirements:
     """Sort the values out; without a name, specifiers stay as they are."""

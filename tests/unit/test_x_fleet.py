@@ -155,3 +155,10 @@ def test_a_refused_unit_has_no_requirements() -> None:
     assert str(caught.value) == (
         "web@7.service is refused, as fleet would: MachineID cannot be used with Conflicts"
     )
+
+
+def test_a_unit_that_stands_already_is_read_whatever_it_says() -> None:
+    contradictory = Requirements.as_found(NAME, "[X-Fleet]\nMachineID=a\nConflicts=b\n")
+
+    assert (contradictory.machine_id, contradictory.conflicts) == ("a", ("b",))
+    assert Requirements.as_found(NAME, "[X-Fleet\nMachineID=a\n") == Requirements()

@@ -12,12 +12,12 @@ __all__ = ["Finding", "Severity", "lint_units"]
 def lint_units(files: Mapping[str, str], *, without: Collection[str] = ()) -> tuple[Finding, ...]:
     """Check unit files, given as path and text, and say what is wrong in the order of paths and lines.
 
-    The base name of a path is the unit's name. An instance that equals its template (a link to it) is
-    checked by its name alone. `without` names rules to leave out: ``kill-mode-none`` on classic CoreOS.
+    The base name of a path is the unit's name. Of a template and its instances (links to it, or copies)
+    only the first is looked into. `without` names rules to leave out: ``kill-mode-none`` on classic CoreOS.
     """
     sources = [Source.of(path, content) for path, content in sorted(files.items())]
-    alone = [source for source in sources if not _is_link(source, sources)]
-    findings = [*_names(sources), *sidekick.check(alone)]
+    alone = _without_copies(sources)
+    findings = [*_names(sources), *sidekick.check(alone, beside=sources)]
     for source in alone:
         for check in (text.check, x_fleet.check, commands.check):
             findings += check(source)
@@ -34,13 +34,10 @@ def _names(sources: Iterable[Source]) -> Iterator[Finding]:
             yield source.error(1, "name", f"{base!r} is not a unit name: {refusal(base)}")
 
 
-def _is_link(source: Source, sources: Iterable[Source]) -> bool:
-    if source.name is None or not source.name.is_instance or source.is_template:
-        return False
-    return any(
-        other.is_template
-        and other.name
-        and other.name.template == source.name.template
-        and other.unit == source.unit
-        for other in sources
-    )
+def _without_copies(sources: Iterable[Source]) -> list[Source]:
+    """Keep one of each template and its instances with the same text, the template itself if it is there."""
+    kept: dict[tuple[str, str], Source] = {}
+    for source in sorted(sources, key=lambda source: not source.is_template):
+        family = str(source.name.template) if source.name and source.name.is_instance else source.path
+        kept.setdefault((family, source.unit.text), source)
+    return sorted(kept.values(), key=lambda source: source.path)

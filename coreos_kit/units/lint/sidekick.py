@@ -1,6 +1,6 @@
 """Whether a sidekick and its main unit hold together: placed, bound, ordered, and one registration each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from coreos_kit.errors import InvalidUnit
@@ -29,9 +29,12 @@ class _Pair:
         return say(self.line, rule, message, hint)
 
 
-def check(sources: Sequence[Source]) -> Iterator[Finding]:
-    """Yield what is wrong between the files; pairs are known by MachineOf= and BindsTo=."""
-    by_name = {str(source.name): source for source in sources}
+def check(sources: Iterable[Source], *, beside: Sequence[Source]) -> Iterator[Finding]:
+    """Yield what is wrong between the files; pairs are known by MachineOf= and BindsTo=.
+
+    `sources` are checked, their main units are sought in `beside`.
+    """
+    by_name = {str(source.name): source for source in beside}
     for source in sources:
         yield from _instance_is_used(source)
         for name, line, is_followed in _mains(source):
@@ -40,7 +43,7 @@ def check(sources: Sequence[Source]) -> Iterator[Finding]:
                 yield source.error(line, "machine-of", f"{source.name} waits for itself and is never placed")
             elif main:
                 yield from _pair(_Pair(source, main, name, line, registration_of(source)))
-            elif is_followed and len(sources) > 1:
+            elif is_followed and len(beside) > 1:
                 yield source.warning(line, "machine-of", f"{name} is not among the files looked at")
 
 
