@@ -223,3 +223,24 @@ class Engine(Protocol):
     def pull(self, reference: str) -> str:
         """Pull an image and return its digest, `sha256:…`, in the repository that it was pulled from."""
         ...
+
+
+class ImageBuilder(Protocol):
+    """A container engine that makes images, here or on a machine. All raise `CommandFailed` with a remedy."""
+
+    @property
+    def where(self) -> str:
+        """The machine it runs on, for messages."""
+        ...
+
+    def build(self, context: bytes, reference: str, progress: Progress) -> str:
+        """Build a context (a tar) and tag the result; return its id. Each line of the build goes to `progress`."""
+        ...
+
+    def push(self, reference: str, target: str, progress: Progress) -> str:
+        """Push a local image as `target` and return the digest that its registry keeps it under."""
+        ...
+
+    def image_id(self, reference: str) -> str:
+        """Return the id of a local image; "" when there is none."""
+        ...
