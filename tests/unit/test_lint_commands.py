@@ -26,12 +26,9 @@ def told(command: str) -> list[tuple[str, str, str]]:
             "dollar",
             "Write $${M} where the shell is to replace it.",
         ),
-        (
-            "/bin/sh -c 'echo ${A:-x}'",
-            "error",
-            "dollar",
-            "Write $${A:-x} where the shell is to replace it.",
-        ),
+        ("/bin/sh -c 'echo ${A#.x}'", "error", "dollar", "Write $${A#.x} where the shell is to replace it."),
+        ("/bin/echo ${A:-b}", "error", "dollar", "Write /bin/sh -c '…' around the command."),
+        ("/bin/echo %r", "warning", "specifier", "Write %%r for %r as it stands."),
         ("/usr/bin/docker run -p $IP:80:80 web", "error", "dollar", "Write ${IP}."),
         ("/usr/bin/docker run --name=$NAME web", "error", "dollar", "Write ${NAME}."),
         ("/usr/bin/docker rm web || /bin/true", "error", "no-shell", "Write /bin/sh -c '…' around it."),
@@ -53,6 +50,7 @@ def test_what_systemd_does_to_a_command_unasked_is_found(
         ":/bin/echo $A/b ${x y}",
         "/bin/echo 'a && b' $$A/b",
         "/bin/sh -c 'date +%%s'",
+        "/bin/sh -c 'echo ${A:-b}'",
     ],
 )
 def test_what_systemd_takes_as_it_is_meant_passes(command: str) -> None:

@@ -7,9 +7,10 @@ from itertools import pairwise
 from coreos_kit.units.lint.finding import Finding, Source
 from coreos_kit.units.unit_file import Option
 
-# systemd.unit(5), "Specifiers". Any other letter or digit after % makes systemd refuse the line (since 236);
-# what is neither is left as it is.
-_SPECIFIERS = frozenset("aAbBCdDEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY%")
+# What systemd 252 takes, tried one by one. Another letter or digit after % makes it refuse the line (since
+# 236); what is neither is left as it is. %D came with 255, so on Debian 12 it is refused too.
+_SPECIFIERS = frozenset("aAbBCdEfgGhHiIjJlLmMnNopPqsStTuUvVwWyY%")
+_DEPRECATED = frozenset("crR")
 _SPECIFIER = re.compile(r"%([0-9A-Za-z%])")
 _DATE_FORMAT = re.compile(r"\bdate\b[^;|&]*\+[\"']?%[A-Za-z]")
 
@@ -39,7 +40,12 @@ def check(source: Source) -> Iterator[Finding]:
 
 def _specifiers(source: Source, option: Option) -> Iterator[Finding]:
     for found in _SPECIFIER.finditer(option.value):
-        if found[1] not in _SPECIFIERS:
+        if found[1] in _DEPRECATED:
+            message = f"{found[0]} in {option.name}= no longer gives what it once did; systemd warns"
+            yield source.warning(
+                option.line, "specifier", message, f"Write %{found[0]} for {found[0]} as it stands."
+            )
+        elif found[1] not in _SPECIFIERS:
             message = f"systemd knows no {found[0]} and refuses the whole {option.name}="
             yield source.error(
                 option.line, "specifier", message, f"Write %{found[0]} for {found[0]} as it stands."
@@ -64,7 +70,11 @@ def _braced(source: Source, option: Option, word: str, script: str | None) -> It
     for found in _BRACED.finditer(word):
         name = found[1]
         hint = f"Write $${{{name}}} where the shell is to replace it."
-        if not _NAME.fullmatch(name):
+        if ":" in name:  # which ends systemd's interest: the shell sees it as it is written
+            if script is None:
+                message = f"systemd does not replace ${{{name}}}: it knows no more than ${{NAME}}"
+                yield source.error(option.line, "dollar", message, "Write /bin/sh -c '…' around the command.")
+        elif not _NAME.fullmatch(name):
             message = f"systemd replaces ${{{name}}} by nothing: it is no variable's name"
             yield source.error(option.line, "dollar", message, hint)
         elif script is not None and _assigns(script, name):
