@@ -1,3 +1,5 @@
+from collections import Counter
+
 import pytest
 
 from coreos_kit.model.machine import Machine
@@ -238,3 +240,23 @@ def test_units_that_are_no_longer_wanted_do_not_count() -> None:
     units = [unit("web.service", "Conflicts=gone.service")]
 
     assert where(place(units, [A, B], current=on(gone="a"))) == {"web.service": "a"}
+
+
+def test_ten_thousand_units_find_their_places_on_a_thousand_machines() -> None:
+    machines = [Machine(f"{i:032x}") for i in range(1000)]
+    units = [
+        unit(f"{text}@{i}.service", line)
+        for service in range(10)
+        for text, line in [
+            (f"web{service}", f"Conflicts=web{service}@*.service"),
+            (f"web{service}-discovery", f"MachineOf=web{service}@%i.service"),
+        ]
+        for i in range(500)
+    ]
+
+    placements = place(units, machines)
+
+    load = Counter(placements.machine_of.values())
+    assert placements.unplaceable == {}
+    assert set(load.values()) == {10}
+    assert place(units, machines, current=placements) == placements
