@@ -1,0 +1,170 @@
+"""docker and podman as programs, on the workstation or on a machine: argument lists, no library.
+
+The libraries are slow to import, know one engine of the two, and hide a failed push inside its output.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Event
+
+from coreos_kit.adapters.command_line import script_argv
+from coreos_kit.adapters.engine_sayings import explain, is_missing
+from coreos_kit.errors import CommandFailed
+from coreos_kit.model.image_names import digest_of, fully_qualified
+from coreos_kit.ports import Completed, Progress, Runner
+
+_PULL_S = 900
+_ASK_S = 60
+_KEPT_LINES = 40
+
+# Both in one question, because what was pulled has a digest only under the name that it was pulled by.
+_PULL = """
+"$1" pull -q "$2" >/dev/null && exec "$1" image inspect --format '{{json .RepoDigests}}' "$2"
+"""
+# podman takes no tar as a context, docker does.
+_PODMAN_BUILD = """
+set -eu
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+tar -x -C "$folder"
+"$1" build -t "$2" "$folder"
+"""
+# docker prints the digest, podman writes it to a file.
+_PODMAN_PUSH = """
+set -eu
+file=$(mktemp)
+trap 'rm -f "$file"' EXIT
+"$1" push --digestfile "$file" "$2" "$3"
+echo "digest: $(cat "$file")"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineEngine:
+    """The engine on one machine (or here) as `Engine` and `ImageBuilder`."""
+
+    runner: Runner
+    program: str
+    root: bool = True
+
+    @property
+    def where(self) -> str:
+        """The machine, for messages."""
+        return self.runner.machine or "this workstation"
+
+    @property
+    def is_podman(self) -> bool:
+        """Whether it is podman, which takes short names, contexts and digests in its own way."""
+        return self.program.rpartition("/")[2].startswith("podman")
+
+    def pull(self, reference: str) -> str:
+        """Pull an image and return its digest in the repository that it came from; one round trip."""
+        name = self._name(reference)
+        done = self.runner.run_script(
+            _PULL, [self.program, name], root=self.root, timeout_s=_PULL_S, check=False
+        )
+        if done.code != 0:
+            raise self._failure(f"pulling {reference}", done.code, done.error_text)
+        digest = digest_of(name, json.loads(done.text or "[]") or [])
+        if not digest:
+            raise self._failure(
+                f"pulling {reference}", 0, "the image has no digest: it never was in a registry"
+            )
+        return digest
+
+    def build(self, context: bytes, reference: str, progress: Progress) -> str:
+        """Build a context and tag it; the build's lines go to `progress` as they come."""
+        name = self._name(reference)
+        if self.is_podman:
+            argv = script_argv(_PODMAN_BUILD, [self.program, name])
+        else:
+            argv = [self.program, "build", "-t", name, "-"]
+        code, said = self._watch(argv, progress, stdin=context)
+        if code != 0:
+            raise self._failure(f"building {reference}", code, said)
+        return self.image_id(reference)
+
+    def push(self, reference: str, target: str, progress: Progress) -> str:
+        """Push a local image under another name, or its own; docker has to tag it first."""
+        local, name = self._name(reference), self._name(target)
+        if self.is_podman:
+            argv = script_argv(_PODMAN_PUSH, [self.program, local, name])
+        else:
+            if local != name:
+                self._run([self.program, "tag", local, name], f"tagging {reference} as {target}")
+            argv = [self.program, "push", name]
+        code, said = self._watch(argv, progress)
+        digests = re.findall(r"digest: (sha256:[0-9a-f]{64})", said)
+        if code != 0 or not digests:
+            raise self._failure(f"pushing {target}", code, said)
+        return str(digests[-1])
+
+    def image_id(self, reference: str) -> str:
+        """Return the id of a local image; "" when there is none."""
+        argv = [self.program, "image", "inspect", "--format", "{{.Id}}", self._name(reference)]
+        done = self.runner.run(argv, root=self.root, timeout_s=_ASK_S, check=False)
+        if done.code != 0 and "no such" not in done.error_text.lower():
+            raise self._failure(f"looking for {reference}", done.code, done.error_text)
+        image = done.text.strip()
+        return f"sha256:{image.removeprefix('sha256:')}" if done.code == 0 and image else ""
+
+    def _run(self, argv: Sequence[str], doing: str) -> Completed:
+        done = self.runner.run(argv, root=self.root, timeout_s=_ASK_S, check=False)
+        if done.code != 0:
+            raise self._failure(doing, done.code, done.error_text)
+        return done
+
+    def _watch(self, argv: Sequence[str], progress: Progress, stdin: bytes = b"") -> tuple[int, str]:
+        lines: list[str] = []
+
+        def listen(line: str) -> None:
+            lines.append(line)
+            del lines[:-_KEPT_LINES]
+            progress(line)
+
+        code = self.runner.stream(argv, listen, stop=Event(), stdin=stdin, root=self.root)
+        return code, "\n".join(lines)
+
+    def _name(self, reference: str) -> str:
+        """Return the name as the engine takes it: podman would ask which registry a short name means."""
+        return fully_qualified(reference) if self.is_podman else reference
+
+    def _failure(self, doing: str, code: int, said: str) -> CommandFailed:
+        reason, hint = explain(said, code, self.program, self.where)
+        return CommandFailed(
+            f"{doing} on {self.where} failed: {reason}",
+            machine=self.runner.machine,
+            argv=[self.program],
+            code=code,
+            output=said,
+            hint=hint,
+        )
+
+
+def find_engine(
+    runner: Runner, programs: Sequence[str] = ("docker", "podman"), *, root: bool = False
+) -> MachineEngine:
+    """Return the first engine that works; `CommandFailed` tells one that is missing from one that is down."""
+    where = runner.machine or "this workstation"
+    complaint: tuple[str, str] | None = None
+    for program in programs:
+        engine = MachineEngine(runner, program, root)
+        # docker's client answers alone; only with its server's version is there a daemon.
+        question = "{{.Client.Version}}" if engine.is_podman else "{{.Server.Version}}"
+        done = runner.run(
+            [program, "version", "--format", question], root=root, timeout_s=_ASK_S, check=False
+        )
+        if done.code == 0:
+            return engine
+        if not is_missing(done.code, done.error_text):
+            complaint = complaint or explain(done.error_text, done.code, program, where)
+    if complaint:
+        message = f"no container engine works on {where}: {complaint[0]}"
+        raise CommandFailed(message, machine=runner.machine, hint=complaint[1])
+    raise CommandFailed(
+        f"there is neither {' nor '.join(programs)} on {where}",
+        machine=runner.machine,
+        hint="Install one (apt-get install docker.io), or use a machine's: --on MACHINE",
+    )
