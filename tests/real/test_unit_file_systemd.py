@@ -18,8 +18,8 @@ pytestmark = [
 
 # fmt: off
 PIECES = st.sampled_from([
-    "CPUWeight=", "CPUWeight = ", "x", "y z", " ", "\t", "\\", "\\\\", "\n", "\n\n", "\r\n", "# c", "; d", "  # e",
-    "\n[Service]\n", "=", "'q'", '"', "\\ ", "é", "nonsense", "CPUWeight=w \\\n", "\\\n# n\n",
+    "CPUWeight=", "CPUWeight = ", "x", "y z", " ", "\t", "\\", "\\\\", "\n", "\n\n", "\r\n", "# c", "; d",
+    "  # e", "\n[Service]\n", "=", "'q'", '"', "\\ ", "é", "nonsense", "CPUWeight=w \\\n", "\\\n# n\n",
 ])
 # fmt: on
 
