@@ -1,7 +1,7 @@
 """A control group for each machine, so that its processes can be told from all others.
 
-Where the workstation's PID 1 is systemd, machined makes that group (machine-<name>.scope); elsewhere it is made here,
-in every hierarchy: a booted systemd takes over the group that it starts in, and machines must not share one.
+Where the workstation's PID 1 is systemd, machined makes that group (machine-<name>.scope). Elsewhere it is
+made here, in every hierarchy: a systemd takes over the group that it is booted in, so none may be shared.
 """
 
 import errno
@@ -12,7 +12,7 @@ from coreos_kit.errors import TimedOut
 
 
 def hierarchies(table: str | None = None) -> list[Path]:
-    """Return where control groups are mounted: one place with version 2, one for each controller with version 1."""
+    """Return where control groups are mounted: once with version 2, with version 1 for each controller."""
     text = Path("/proc/self/mounts").read_text("utf-8") if table is None else table
     fields = (line.split(" ") for line in text.splitlines())
     return [Path(field[1]) for field in fields if field[2] in {"cgroup", "cgroup2"}]

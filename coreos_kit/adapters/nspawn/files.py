@@ -1,4 +1,4 @@
-"""What a machine's root holds whatever its profile: names, addresses, keys, where packages and images come from.
+"""What a machine's root holds whatever its profile: names, addresses, keys, where things come from.
 
 Built, never written.
 """
@@ -11,7 +11,7 @@ from coreos_kit.adapters.nspawn.sources import Upstream
 from coreos_kit.adapters.nspawn.tree import Text, Tree, enabled, shipped
 from coreos_kit.model.lab import Lab, LabMachine
 
-# Docker asks its Hub when a mirror does not have an image. The lab stands in for the Hub, so the question ends here, at once.
+# Docker asks its Hub for what a mirror does not have. The lab stands in for the Hub: the question ends here.
 _HUB = ("registry-1.docker.io", "auth.docker.io", "index.docker.io", "docker.io", "quay.io")
 
 _CGROUPS_UNIT = """\
@@ -81,7 +81,8 @@ def machine_tree(lab: Lab, machine: LabMachine, keys: Keys, upstream: Upstream, 
             "etc/systemd/network/10-lab.network": Text(network_file(lab, machine, mtu)),
             "etc/systemd/system/systemd-networkd-wait-online.service.d/lab.conf": Text(
                 "[Service]\nExecStart=\n"
-                "ExecStart=/lib/systemd/systemd-networkd-wait-online --interface=host0:routable --ipv4 --timeout=20\n"
+                "ExecStart=/lib/systemd/systemd-networkd-wait-online "
+                "--interface=host0:routable --ipv4 --timeout=20\n"
             ),
             "etc/ssh/ssh_host_ed25519_key": Text(keys.host_key, 0o600),
             "etc/ssh/ssh_host_ed25519_key.pub": Text(keys.host_key_public),

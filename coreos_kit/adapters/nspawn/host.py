@@ -33,7 +33,7 @@ def run(
     timeout_s: float = 120,
     check: bool = True,
 ) -> Completed:
-    """Run a program of the workstation to its end, in the C locale and with little else in its environment."""
+    """Run a program of the workstation to its end, in the C locale and with little in its environment."""
     try:
         done = subprocess.run(
             list(argv),

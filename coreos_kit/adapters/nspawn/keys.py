@@ -8,7 +8,7 @@ from coreos_kit.model.lab import Lab
 
 
 def ensure_keys(lab: Lab) -> None:
-    """Make the keys that are missing and write known_hosts anew. The identity belongs to whoever called sudo."""
+    """Make the keys that are missing and write known_hosts anew; the identity is for whoever called sudo."""
     _ensure_key(lab.identity_file, f"coreos-kit lab {lab.name}")
     owner = int(os.environ.get("SUDO_UID", "0")), int(os.environ.get("SUDO_GID", "0"))
     os.chown(lab.identity_file, *owner)

@@ -1,7 +1,7 @@
 """A whole lab: made, looked at, broken, mended, taken away.
 
-Every step of `up` looks first at what is there, so that it continues a lab that was killed half way, and `down`
-needs nothing but the lab's number.
+Every step of `up` looks first at what is there, so that it continues a lab that was killed half way, and
+`down` needs nothing but the lab's number.
 """
 
 import shutil
@@ -12,17 +12,18 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from coreos_kit.adapters.nspawn.dress import ETCD_IMAGE, dress_tree, etcd_unit
-from coreos_kit.adapters.nspawn.files import Keys, machine_tree
-from coreos_kit.adapters.nspawn.fleet import fleet_tree, install_programs, keep_programs
-from coreos_kit.adapters.nspawn.host import refuse_unless_able, script
-from coreos_kit.adapters.nspawn.keys import ensure_keys, host_key
+from coreos_kit.adapters.nspawn.contents import add_programs, base_tree, fleet_tree, full_tree, profile_tree
+from coreos_kit.adapters.nspawn.dress import ETCD_IMAGE, etcd_unit
+from coreos_kit.adapters.nspawn.fleet import keep_programs
+from coreos_kit.adapters.nspawn.host import refuse_unless_able
+from coreos_kit.adapters.nspawn.keys import ensure_keys
 from coreos_kit.adapters.nspawn.login import machine_named
 from coreos_kit.adapters.nspawn.machine import Machine, remove_remains
-from coreos_kit.adapters.nspawn.network import Network, choose_number, lock_workstation, uplink_mtu
-from coreos_kit.adapters.nspawn.readiness import wait_until_ready
+from coreos_kit.adapters.nspawn.network import Network
+from coreos_kit.adapters.nspawn.readiness import unit_is_active, wait_until_ready
 from coreos_kit.adapters.nspawn.registry import Registry
-from coreos_kit.adapters.nspawn.root import Root, add_podman, ensure_root
+from coreos_kit.adapters.nspawn.root import Root, ensure_root
+from coreos_kit.adapters.nspawn.shape import settle
 from coreos_kit.adapters.nspawn.sources import SUITE, Upstream, read_upstream
 from coreos_kit.adapters.nspawn.state import (
     lab_folder,
@@ -32,7 +33,7 @@ from coreos_kit.adapters.nspawn.state import (
     try_read_lab,
     write_lab,
 )
-from coreos_kit.adapters.nspawn.tree import Tree, write_tree
+from coreos_kit.adapters.nspawn.tree import differs, write_tree
 from coreos_kit.errors import InvalidConfig, KitError, PartialFailure
 from coreos_kit.model.lab import (
     MOST_MACHINES,
@@ -41,13 +42,8 @@ from coreos_kit.model.lab import (
     LabMachineStatus,
     LabStatus,
     LabUp,
-    etcd_members_of,
-    machine_of,
 )
 from coreos_kit.ports import Progress
-
-DEFAULT_MACHINES = 3
-DEFAULT_PROFILE = "debian"
 
 
 class NspawnLab:
@@ -66,8 +62,8 @@ class NspawnLab:
     ) -> LabUp:
         """Make a lab, or continue or extend the one that is there; what runs stays as it is.
 
-        Left out, `machines` and `profile` are the lab's own, or 3 and debian for a new one. Another profile than
-        the lab's changes the names on its machines in place. A lab never gets smaller: take it down for that.
+        Left out, `machines` and `profile` are the lab's own, or 3 and debian for a new one. Another profile
+        changes the names on running machines in place. A lab never gets smaller: take it down for that.
         """
         started = time.monotonic()
         _refuse_wrong(machines, profile)
@@ -79,7 +75,7 @@ class NspawnLab:
             if known and machines is not None and machines < len(known.machines):
                 self._progress(f"lab {name} has {len(known.machines)} machines and keeps them")
             root = ensure_root(upstream, self._progress, podman=wants_podman)
-            lab = _settle(name, root, known, machines, profile)
+            lab = settle(name, root, known, machines, profile)
             if fleet is not None:
                 keep_programs(fleet, lab)
                 lab = replace(lab, fleet=True)
@@ -125,7 +121,7 @@ class NspawnLab:
             return target.kill()
 
     def revive(self, machine: str, name: str = "default") -> bool:
-        """Boot a machine that was killed and wait until it offers everything; return whether it had to be booted."""
+        """Boot a killed machine and wait until it offers everything; return whether it had to be booted."""
         with self._machine(name, machine) as target:
             if target.try_leader() is not None:
                 return False
@@ -133,7 +129,7 @@ class NspawnLab:
             network = Network(lab.number)
             network.make_bridge()  # gone where the workstation itself was restarted
             network.open_way_out(lab.folder)
-            target.prepare(_base_tree(target, upstream) | _profile_tree(target) | _fleet_tree(target))
+            target.prepare(full_tree(target, upstream))
             target.boot()
             wait_until_ready(target, lab.profile)
             return True
@@ -165,12 +161,11 @@ class NspawnLab:
         if asleep:
             self._progress(f"booting {', '.join(machine.member.name for machine in asleep)}")
         for machine in asleep:
-            machine.prepare(_base_tree(machine, upstream) | _profile_tree(machine) | _fleet_tree(machine))
-            _add_programs(machine, root)
+            machine.prepare(full_tree(machine, upstream))
+            add_programs(machine, root)
             machine.boot()
-        for machine in awake:
-            self._catch_up(machine, root, upstream)
         self._fill_registry(lab, root, machines[0])
+        _each(awake, lambda machine: self._catch_up(machine, root, upstream))
         since = time.monotonic()
         _each(machines, lambda machine: wait_until_ready(machine, lab.profile))
         if asleep:
@@ -184,15 +179,23 @@ class NspawnLab:
         if machine.device not in network.plugged():
             self._progress(f"plugging {name} in again")
             network.heal(machine.device)
-        write_tree(machine.root, _base_tree(machine, upstream))
-        _add_programs(machine, root)
-        if write_tree(machine.root, _profile_tree(machine)):
-            self._progress(f"giving {name} the names of {lab.profile}")
-            machine.run(["/bin/bash", "-c", script("dress.sh"), "dress", etcd_unit(lab.profile)])
-        if write_tree(machine.root, _fleet_tree(machine)):
+        write_tree(machine.root, base_tree(machine, upstream))
+        add_programs(machine, root)
+        self._dress(machine)
+        if write_tree(machine.root, fleet_tree(machine)):
             self._progress(f"starting fleet on {name}")
             machine.run(["systemctl", "daemon-reload"])
             machine.run(["systemctl", "restart", "fleet.socket", "fleet.service"])
+
+    def _dress(self, machine: Machine) -> None:
+        tree, unit = profile_tree(machine), etcd_unit(machine.lab.profile)
+        if machine.member == machine.lab.registry_machine:
+            return
+        if differs(machine.root, tree) or not unit_is_active(machine, unit):
+            self._progress(f"giving {machine.member.name} the names of {machine.lab.profile}")
+            machine.run_script("stop-etcd.sh")
+            write_tree(machine.root, tree)
+            machine.run_script("start-etcd.sh", unit)
 
     def _fill_registry(self, lab: Lab, root: Root, machine: Machine) -> None:
         wait_until_ready(machine, lab.profile)
@@ -206,69 +209,6 @@ class NspawnLab:
                 started = time.monotonic()
                 registry.push(name, tag, tars, command=command)
                 self._progress(f"put {name}:{tag} into the registry: {time.monotonic() - started:.1f} s")
-
-
-def _base_tree(machine: Machine, upstream: Upstream) -> Tree:
-    lab = machine.lab
-    key = host_key(lab, machine.member.name)
-    keys = Keys(
-        host_key=key.read_text("utf-8"),
-        host_key_public=key.with_suffix(".pub").read_text("utf-8"),
-        authorized=lab.identity_file.with_suffix(".pub").read_text("utf-8"),
-    )
-    return machine_tree(lab, machine.member, keys, upstream, uplink_mtu())
-
-
-def _profile_tree(machine: Machine) -> Tree:
-    return dress_tree(machine.lab, machine.member, machine.lab.profile) if _is_member(machine) else Tree()
-
-
-def _fleet_tree(machine: Machine) -> Tree:
-    wanted = machine.lab.fleet and _is_member(machine)
-    return fleet_tree(machine.lab, machine.member, machine.lab.profile) if wanted else Tree()
-
-
-def _add_programs(machine: Machine, root: Root) -> None:
-    if _is_member(machine) and root.podman is not None:
-        add_podman(root.podman, machine.root)
-    if _is_member(machine) and machine.lab.fleet:
-        install_programs(machine.lab, machine.root)
-
-
-def _is_member(machine: Machine) -> bool:
-    return machine.member != machine.lab.registry_machine
-
-
-def _settle(name: str, root: Root, known: Lab | None, machines: int | None, profile: str | None) -> Lab:
-    """Return the lab as it shall be, its subnet chosen and taken. Written by the caller, once more, when it changes."""
-    if known is None:
-        with lock_workstation():
-            lab = _new_lab(
-                name, choose_number(), root, machines or DEFAULT_MACHINES, profile or DEFAULT_PROFILE
-            )
-            lab.folder.mkdir(parents=True, exist_ok=True)
-            write_lab(lab)  # from here on `down` finds everything
-            Network(lab.number).make_bridge()
-        return lab
-    if not known.root.exists():
-        hint = f"Take it down and make it anew: coreos-kit lab down --name {name}"
-        raise KitError(f"lab {name} lies over {known.root}, which is no longer in the cache", hint=hint)
-    count = max(machines or 0, len(known.machines))
-    members = tuple(machine_of(name, known.number, index) for index in range(1, count + 1))
-    return replace(known, machines=members, profile=profile or known.profile)
-
-
-def _new_lab(name: str, number: int, root: Root, count: int, profile: str) -> Lab:
-    return Lab(
-        name=name,
-        number=number,
-        profile=profile,
-        machines=tuple(machine_of(name, number, index) for index in range(1, count + 1)),
-        registry_machine=machine_of(name, number, 0),
-        etcd_members=etcd_members_of(count),
-        folder=lab_folder(name),
-        root=root.system,
-    )
 
 
 def _refuse_wrong(machines: int | None, profile: str | None) -> None:
@@ -294,7 +234,7 @@ def _locked(name: str) -> AbstractContextManager[None]:
 
 def _each(machines: Sequence[Machine], do: Callable[[Machine], object]) -> None:
     """Do something on all machines at once, and to the end on all, whatever fails."""
-    with ThreadPoolExecutor(max_workers=len(machines)) as pool:
+    with ThreadPoolExecutor(max_workers=MOST_MACHINES + 1) as pool:
         futures = [pool.submit(do, machine) for machine in machines]
     failures = [error for future in futures if (error := future.exception()) is not None]
     wrong = [error for error in failures if isinstance(error, KitError)]

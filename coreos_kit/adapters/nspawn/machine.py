@@ -1,7 +1,7 @@
 """One machine: its disk, its processes, its plug.
 
-What it is and whether it runs is always read from the kernel (mounts, control groups, devices), never from a record:
-records lie after a kill -9.
+What it is and whether it runs is always read from the kernel (mounts, control groups, devices), never from a
+record: records lie after a kill -9.
 """
 
 import os
@@ -80,7 +80,7 @@ class Machine:
         return LabMachineState.RUNNING if self.device in plugged else LabMachineState.CUT
 
     def prepare(self, tree: Tree) -> None:
-        """Make its disk, mount it and write the files; what is there is kept. Only for a machine that does not run."""
+        """Make its disk, mount it and write the files; what is there is kept. Not for a machine that runs."""
         for name in ("upper", "work", "root", *_BINDS):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         if not mounts.mounts_below(self.root.resolve()):
@@ -90,7 +90,7 @@ class Machine:
         write_tree(self.root, tree)
 
     def boot(self) -> None:
-        """Start it and return at once. It belongs to nobody afterwards: it outlives this process and its terminal."""
+        """Start it and return at once. It is nobody's child: it outlives this process and its terminal."""
         if Path("/sys/class/net", self.device).exists():  # of a systemd-nspawn that was killed
             run(["ip", "link", "delete", self.device])
         groups = [] if has_systemd() else cgroups.make_group(self.group)
@@ -140,6 +140,10 @@ class Machine:
         ]
         return run([*enter, *argv], timeout_s=timeout_s, check=check)
 
+    def run_script(self, name: str, *args: str) -> Completed:
+        """Run a script of `scripts/` inside; values reach it as positional arguments only."""
+        return self.run(["/bin/bash", "-c", script(name), name, *args])
+
     def console(self, lines: int = 12) -> str:
         """Return the end of what it said on its console, without colours."""
         file = self.folder / "console.log"
@@ -148,13 +152,13 @@ class Machine:
 
 
 def nspawn_name(number: int, machine: str) -> str:
-    """Return a machine's name for systemd-nspawn: ck1m2 is core-2 of the lab on 10.132.1.0/24, ck1m0 its registry."""
+    """Return a machine's name for systemd-nspawn: ck1m2 is core-2 on 10.132.1.0/24, ck1m0 its registry."""
     index = "0" if machine == REGISTRY else machine.removeprefix("core-")
     return f"ck{number}m{index}"
 
 
 def lab_group(number: int) -> str:
-    """Return the control group that holds those of a lab's machines; the number is the lab's alone on a workstation."""
+    """Return the control group that holds those of a lab's machines; no two labs have one number."""
     return f"coreos-kit/{number}"
 
 
@@ -203,7 +207,7 @@ def remove_remains(lab_folder: Path, number: int) -> list[str]:
 def kill_all(processes: Callable[[], list[int]]) -> bool:
     """SIGKILL until nothing is left; return whether there was anything.
 
-    First every PID 1: with it the kernel ends all of a machine, and systemd-nspawn, its parent, can still clean up.
+    First every PID 1: with it the kernel ends all of a machine, and systemd-nspawn can still clean up.
     """
     pids = processes()
     if not pids:

@@ -57,7 +57,7 @@ class Network:
         return wanted
 
     def make_bridge(self) -> None:
-        """Make the bridge with the workstation's addresses; what is there stays. With it, the number is taken."""
+        """Make the bridge with the workstation's addresses; what is there stays. Now the number is taken."""
         if not _exists(self.bridge):
             run(["ip", "link", "add", self.bridge, "type", "bridge"])
         for address in (f"10.132.{self.number}.1/25", f"10.132.{self.number}.129/25"):
@@ -65,7 +65,7 @@ class Network:
         run(["ip", "link", "set", self.bridge, "mtu", str(uplink_mtu()), "up"])
 
     def open_way_out(self, holder: Path) -> None:
-        """Let machines reach what the workstation reaches; what is there stays. `holder` is the lab's folder."""
+        """Let machines reach what the workstation reaches; repeatable. `holder` is the lab's folder."""
         drops = run(["iptables", "-w", "-S", "FORWARD"]).text.startswith("-P FORWARD DROP")
         for table, chain, *rule in self.rules(forward_drops=drops):
             if run(["iptables", "-w", "-t", table, "-C", chain, *rule], check=False).code:
@@ -97,7 +97,7 @@ class Network:
         return found
 
     def cut(self, device: str) -> None:
-        """Unplug a machine: its own device keeps carrier and addresses, as when a switch dies; nothing passes."""
+        """Unplug a machine: its own device keeps carrier and addresses, but nothing passes."""
         run(["ip", "link", "set", device, "nomaster"])
 
     def heal(self, device: str) -> None:
@@ -110,8 +110,8 @@ class Network:
 
 
 def choose_number() -> int:
-    """Return the lowest free subnet number: no lab's, and none that an address or a route of the workstation has."""
-    used = set(lab_numbers().values())
+    """Return the lowest subnet number that no lab, address or route of the workstation has."""
+    used = lab_numbers()
     for command in (["ip", "-j", "address"], ["ip", "-j", "route", "show", "table", "all"]):
         used |= numbers_in(run(command).text)
     free = [number for number in _NUMBERS if number not in used]
@@ -129,7 +129,7 @@ def numbers_in(text: str) -> set[int]:
 
 
 def uplink_mtu() -> int:
-    """Return the size of packets that the workstation's way out takes: larger ones from a container would be lost."""
+    """Return the size of packets that the way out takes: larger ones from a container would be lost."""
     routes: list[dict[str, Any]] = json.loads(run(["ip", "-j", "route", "show", "default"]).text or "[]")
     device = next((str(route["dev"]) for route in routes if "dev" in route), "")
     file = Path("/sys/class/net") / device / "mtu"

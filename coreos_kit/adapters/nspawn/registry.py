@@ -1,4 +1,4 @@
-"""The lab's registry: images made of tars, pushed through the registry's HTTP API. No engine is needed for it."""
+"""The lab's registry: images made of tars, pushed through its HTTP API. No engine is needed for it."""
 
 import hashlib
 import json

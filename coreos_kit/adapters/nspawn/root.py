@@ -14,12 +14,13 @@ from pathlib import Path
 from coreos_kit.adapters.nspawn import mounts
 from coreos_kit.adapters.nspawn.host import run, run_script, script
 from coreos_kit.adapters.nspawn.sources import SUITE, Upstream
-from coreos_kit.adapters.nspawn.state import cache_folder, locked
+from coreos_kit.adapters.nspawn.state import cache_folder, lab_roots, locked
 from coreos_kit.ports import Progress
 
 PACKAGES = (
-    "ca-certificates", "curl", "dbus", "docker-registry", "docker.io", "etcd-client", "etcd-server", "iproute2",
-    "iptables", "iputils-ping", "nftables", "openssh-server", "procps", "sudo", "systemd", "systemd-sysv",
+    "ca-certificates", "curl", "dbus", "docker-registry", "docker.io", "etcd-client", "etcd-server",
+    "iproute2", "iptables", "iputils-ping", "nftables", "openssh-server", "procps", "sudo", "systemd",
+    "systemd-sysv",
 )  # fmt: skip
 PODMAN_PACKAGES = ("podman", "crun", "aardvark-dns", "netavark")
 
@@ -54,8 +55,10 @@ def ensure_root(upstream: Upstream, progress: Progress, *, podman: bool) -> Root
         _clear_leftovers(cache_folder())
         if not folder.exists():
             download_s += _make_root(folder, upstream, progress)
+            _remove_unused(folder)
         if podman and not layer.exists():
             download_s += _make_podman_layer(layer, folder / "system", upstream, progress)
+            _remove_unused(layer)
     return Root(
         system=folder / "system",
         base_layer=folder / "base.tar",
@@ -149,6 +152,15 @@ def _clear_leftovers(cache: Path) -> None:
     for part in cache.glob("*.part"):
         mounts.unmount_below(part)
         shutil.rmtree(part)
+
+
+def _remove_unused(newest: Path) -> None:
+    """Remove the newest folder's predecessors from the cache, but for those that a lab lies over."""
+    table = Path("/proc/self/mounts").read_text("utf-8")
+    for folder in newest.parent.glob(newest.name.split("-")[0] + "-*"):
+        in_use = str(folder) in table or any(folder in root.parents for root in lab_roots())
+        if folder != newest and not in_use:
+            shutil.rmtree(folder)
 
 
 def _timed(progress: Progress, what: str, step: Callable[[], None]) -> float:

@@ -14,7 +14,8 @@ from coreos_kit.errors import Refused
 SUITE = "bookworm"  # what the images' FROM line names; Debian's mirrors hold it beside newer suites
 
 _APT_KEYS = re.compile(
-    r"Acquire::(https?::(Proxy|CaInfo|Verify-(Peer|Host)).*|Check-Valid-Until|Check-Date|Retries)", re.IGNORECASE
+    r"Acquire::(https?::(Proxy|CaInfo|Verify-(Peer|Host)).*|Check-Valid-Until|Check-Date|Retries)",
+    re.IGNORECASE,
 )
 _RELEASE_PARTS = ("", "-updates", "-security")
 
@@ -76,7 +77,7 @@ _RESOLV_CONFS = ("/etc/resolv.conf", "/run/systemd/resolve/resolv.conf")
 
 
 def parse_sources(texts: Mapping[str, str]) -> tuple[AptSource, ...]:
-    """Return the binary archives that apt's files name, both formats of sources.list(5), disabled ones left out."""
+    """Return the binary archives that apt's files name, in both formats; disabled ones are left out."""
     found: list[AptSource] = []
     for name, text in texts.items():
         found += _stanzas(text) if name.endswith(".sources") else _lines(text)
@@ -95,7 +96,7 @@ def debian_sources(sources: Iterable[AptSource]) -> tuple[AptSource, ...]:
         chosen.values(), key=lambda source: _RELEASE_PARTS.index(source.suite.removeprefix(SUITE))
     )
     if not ordered or ordered[0].suite != SUITE:
-        hint = "The lab takes its machines' packages from the Debian mirror that this workstation's apt uses; add one."
+        hint = "The lab installs from the Debian mirror that this workstation's apt uses; add one."
         raise Refused("apt's sources on this workstation name no Debian mirror", hint=hint)
     return tuple(ordered)
 
@@ -107,7 +108,7 @@ def apt_settings(dump: str) -> str:
 
 
 def choose_resolv_conf(texts: Sequence[str]) -> str:
-    """Return the first resolver configuration whose name servers can be reached from another network namespace."""
+    """Return the first resolver configuration whose name servers the lab's machines can reach."""
     for text in texts:
         servers = re.findall(r"^\s*nameserver\s+(\S+)", text, re.MULTILINE)
         if servers and not any(server.startswith("127.") or server == "::1" for server in servers):
@@ -116,7 +117,7 @@ def choose_resolv_conf(texts: Sequence[str]) -> str:
                 for line in text.splitlines()
                 if re.match(r"\s*(nameserver|search|options)\s", line)
             )
-    hint = "Give /etc/resolv.conf a name server that is not on loopback; the lab's machines can't reach loopback."
+    hint = "Give /etc/resolv.conf a name server that the lab's machines can reach, too."
     raise Refused("every name server of this workstation listens on loopback only", hint=hint)
 
 

@@ -70,15 +70,19 @@ def write_lab(lab: Lab) -> None:
     draft.replace(file)
 
 
-def lab_numbers() -> dict[str, int]:
+def lab_numbers() -> set[int]:
     """Return the subnet numbers that the labs of this state folder hold, running or not."""
-    labs = (try_read_lab(file.parent.name) for file in sorted(state_folder().glob("labs/*/lab.json")))
-    return {lab.name: lab.number for lab in labs if lab is not None}
+    return {lab.number for lab in _labs()}
+
+
+def lab_roots() -> set[Path]:
+    """Return the root file systems that the labs of this state folder lie over."""
+    return {lab.root for lab in _labs()}
 
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold a lock file. It is unlinked at the end, so that nothing is left behind; the kernel frees it on kill -9."""
+    """Hold a lock file, unlinked at the end so that nothing stays behind; the kernel frees it on kill -9."""
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -94,6 +98,11 @@ def locked(file: Path) -> Iterator[None]:
     finally:
         file.unlink(missing_ok=True)
         os.close(descriptor)
+
+
+def _labs() -> list[Lab]:
+    labs = (try_read_lab(file.parent.name) for file in sorted(state_folder().glob("labs/*/lab.json")))
+    return [lab for lab in labs if lab is not None]
 
 
 def _is_same_file(descriptor: int, file: Path) -> bool:

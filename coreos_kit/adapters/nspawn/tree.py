@@ -41,6 +41,15 @@ def shipped(unit: str, target: str = "multi-user.target") -> dict[str, str]:
     return {f"etc/systemd/system/{target}.wants/{unit}": f"/lib/systemd/system/{unit}"}
 
 
+def differs(root: Path, tree: Tree) -> bool:
+    """Whether `write_tree` would change anything."""
+    return (
+        any(_is_there(root / path) for path in tree.absent)
+        or any(not _holds(root / path, text) for path, text in tree.files.items())
+        or any(not _leads_to(root / path, target) for path, target in tree.links.items())
+    )
+
+
 def write_tree(root: Path, tree: Tree) -> bool:
     """Make a root as the tree says and return whether anything had to be changed."""
     changes = [_remove(root / path) for path in sorted(tree.absent)]
@@ -50,13 +59,13 @@ def write_tree(root: Path, tree: Tree) -> bool:
 
 
 def _remove(file: Path) -> bool:
-    there = file.is_symlink() or file.exists()
+    there = _is_there(file)
     file.unlink(missing_ok=True)
     return there
 
 
 def _write(file: Path, text: Text) -> bool:
-    if not file.is_symlink() and file.exists() and file.read_text("utf-8") == text.content:
+    if _holds(file, text):
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(file.name + ".part")
@@ -67,9 +76,21 @@ def _write(file: Path, text: Text) -> bool:
 
 
 def _link(file: Path, target: str) -> bool:
-    if file.is_symlink() and str(file.readlink()) == target:
+    if _leads_to(file, target):
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
     file.unlink(missing_ok=True)
     file.symlink_to(target)
     return True
+
+
+def _is_there(file: Path) -> bool:
+    return file.is_symlink() or file.exists()
+
+
+def _holds(file: Path, text: Text) -> bool:
+    return not file.is_symlink() and file.exists() and file.read_text("utf-8") == text.content
+
+
+def _leads_to(file: Path, target: str) -> bool:
+    return file.is_symlink() and str(file.readlink()) == target

@@ -7,7 +7,9 @@ rm -f /usr/sbin/policy-rc.d /etc/machine-id /etc/ssh/ssh_host_*
 
 # The lab's own units decide what runs, and under which name.
 systemctl --quiet disable etcd docker-registry docker containerd e2scrub_reap.service 2>/dev/null || true
-rm -f /lib/systemd/system/etcd.service /etc/systemd/system/etcd2.service /lib/systemd/system/docker-registry.service
+rm -f /lib/systemd/system/{etcd,docker-registry}.service /etc/systemd/system/etcd2.service
+rm -f /etc/init.d/{etcd,docker,docker-registry} /etc/rc?.d/*  # systemd would make units of them
+: > /etc/default/locale  # PAM reads it at every login, and complains
 systemctl --quiet mask console-getty.service getty.target \
     apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
     systemd-timesyncd.service systemd-pstore.service modprobe@drm.service modprobe@loop.service \
