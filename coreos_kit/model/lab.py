@@ -6,12 +6,13 @@ from hashlib import sha256
 from pathlib import Path
 
 REGISTRY = "registry"
+LAB_NETWORKS = "10.132.0.0/16"  # every lab's subnet is one of it
 MOST_MACHINES = 100  # what the addresses of half a /24 give
 
 
 @dataclass(frozen=True, slots=True)
 class LabMachine:
-    """One machine of a lab. Name, addresses and machine id follow from the lab's name, its subnet and the index."""
+    """One machine of a lab; everything of it follows from the lab's name, its subnet and the index."""
 
     name: str  # core-1, core-2, …; the registry's machine is called registry
     private_ip: str
@@ -111,7 +112,7 @@ class LabStatus:
 
 @dataclass(frozen=True, slots=True)
 class LabUp:
-    """What `lab up` did, and how long it took. `download_s` is part of `total_s`; 0 where the cache was warm."""
+    """What `lab up` did, and how long it took. `download_s` is part of `total_s`; 0 with a warm cache."""
 
     lab: Lab
     booted: tuple[str, ...]  # names of the machines that were not running before
@@ -143,7 +144,7 @@ def machine_of(lab: str, number: int, index: int) -> LabMachine:
 
 
 def etcd_members_of(count: int) -> tuple[str, ...]:
-    """Return who is a member of etcd in a lab made with that many machines: three, or one where there are fewer.
+    """Return who is a member of etcd in a lab of that many machines: three, or one where there are fewer.
 
     Two members would be worse than one: either of them failing stops both.
     """

@@ -1,0 +1,96 @@
+"""The sidekick's two scripts: the loop that keeps a registration alive, and what ExecStop runs to leave.
+
+The scripts are constant texts in scripts/, in bash with curl and etcdctl, which is what the machines have. A few
+assignments before them carry the values; $1 is the instance. docs/decisions/sidekick.md says how they behave.
+"""
+
+from functools import cache
+from pathlib import Path
+
+from coreos_kit.model.profile import Profile
+from coreos_kit.model.project import EtcdApi, EtcdSettings, Health, HealthKind, KeyForm, Registration
+from coreos_kit.units.escape import shell_word
+
+# At most this long between two checks of a backend that is well: what HAProxy does by default.
+_LONGEST_PAUSE_S = 2
+_CALL_TIMEOUT_S = 3
+# What leaving may take besides the drain: 4 s for the loop, 10 s for three calls of etcdctl, 1 s to look.
+LEAVE_MARGIN_S = 20
+
+_SCRIPTS = Path(__file__).with_name("scripts")
+
+
+def loop_script(
+    profile: Profile, api: EtcdApi, etcd: EtcdSettings, registration: Registration, health: Health
+) -> str:
+    """Return the script that registers, renews and deregisters, until SIGTERM."""
+    every = min(registration.renew_s, _LONGEST_PAUSE_S)
+    assignments = [
+        f"ttl={registration.ttl_s}; renew={registration.renew_s}; every={every}; fall={health.fall};",
+        f"check() {{ {_check(health)}; }};",
+    ]
+    return "\n".join(
+        [
+            _head(profile, api, etcd, registration),
+            *assignments,
+            _text(f"forget_{api}"),
+            _text(f"register_{api}"),
+            _text("loop"),
+        ]
+    )
+
+
+def leave_script(profile: Profile, api: EtcdApi, etcd: EtcdSettings, registration: Registration) -> str:
+    """Return the script that deregisters and drains; systemd names the loop's process in $MAINPID."""
+    return "\n".join(
+        [
+            _head(profile, api, etcd, registration),
+            f"drain={registration.drain_s};",
+            _text(f"forget_{api}"),
+            _text("leave"),
+        ]
+    )
+
+
+def _head(profile: Profile, api: EtcdApi, etcd: EtcdSettings, registration: Registration) -> str:
+    last = "$COREOS_PRIVATE_IPV4" if registration.key is KeyForm.IP else "$COREOS_PRIVATE_IPV4-$1"
+    words = [*profile.etcdctl, *_flags(api, etcd)]
+    etcdctl = " ".join(shell_word(word) for word in words)
+    return "\n".join(
+        [
+            f'key={shell_word(registration.prefix)}/"{last}"; value="$COREOS_PRIVATE_IPV4:$1";',
+            "nl=$'\\n';",
+            # etcdctl can wait for ever (lease keep-alive does where nothing listens), so timeout counts.
+            f'ctl() {{ said=$(timeout {_CALL_TIMEOUT_S} {etcdctl} "$@" 2>&1); }};',
+        ]
+    )
+
+
+def _flags(api: EtcdApi, etcd: EtcdSettings) -> list[str]:
+    """Return etcdctl's flags before its command; what TLS and passwords need belongs here too."""
+    flags = ["--command-timeout=2s"] if api is EtcdApi.V3 else []
+    if etcd.endpoints:
+        flags.append(f"--endpoints={','.join(etcd.endpoints)}")
+    return flags
+
+
+def _check(health: Health) -> str:
+    match health.kind:
+        case HealthKind.HTTP:
+            # --noproxy, because an environment file may name a proxy for everything else.
+            path = shell_word("/" + health.path.removeprefix("/"))
+            return f'curl -fsSg --noproxy "*" -m {health.timeout_s} -o /dev/null "http://$value"{path}'
+        case HealthKind.TCP:
+            # Killed by timeout, it answers 124: slow, which is not refused.
+            connect = '/bin/bash -c ": <>/dev/tcp/${value/://}"'
+            return (
+                f"timeout {health.timeout_s} {connect};"
+                " case $? in 0) : ;; 124) echo no connection in time; false ;; *) return 7 ;; esac"
+            )
+        case HealthKind.NONE:
+            return ":"
+
+
+@cache
+def _text(name: str) -> str:
+    return (_SCRIPTS / f"{name}.sh").read_text(encoding="utf-8").rstrip("\n")

@@ -1,0 +1,68 @@
+"""Jinja2 as the kit uses it: strict, and with errors that name the file and the line."""
+
+import traceback
+from collections.abc import Mapping
+
+from jinja2 import (
+    Environment,
+    FunctionLoader,
+    StrictUndefined,
+    TemplateError,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
+
+from coreos_kit.errors import InvalidUnit
+
+FOLDER = "unit_templates"
+
+
+class Templates:
+    """The files of unit_templates/ by name; each is compiled once."""
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self._sources = sources
+        self._environment = Environment(
+            # The second value is what tracebacks call the file.
+            loader=FunctionLoader(lambda name: (sources[name], name, None) if name in sources else None),
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+            autoescape=False,  # noqa: S701 - units are not HTML; escape.py has systemd's rules
+        )
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._sources
+
+    def render(self, name: str, values: Mapping[str, object]) -> str:
+        """Return the text that the file gives. Raises `InvalidUnit` with file and line."""
+        try:
+            return self._environment.get_template(name).render(values)
+        except TemplateNotFound as error:
+            raise InvalidUnit(
+                f"{FOLDER}/{error.name} is missing",
+                hint="Take it from a new workspace: coreos-kit init DIR",
+            ) from error
+        except TemplateSyntaxError as error:
+            where = f"{FOLDER}/{error.name or name}:{error.lineno}"
+            raise InvalidUnit(f"{where}: {_uncapitalised(error.message or '')}") from error
+        except Exception as error:  # a template can raise whatever Python can
+            raise InvalidUnit(
+                f"{FOLDER}/{_where(error, name, self._sources)}: {_uncapitalised(str(error))}",
+                hint=_hint(error, values),
+            ) from error
+
+
+def _where(error: Exception, name: str, sources: Mapping[str, str]) -> str:
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in sources]
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else name
+
+
+def _hint(error: Exception, values: Mapping[str, object]) -> str:
+    return f"It can place {', '.join(sorted(values))}." if isinstance(error, TemplateError) else ""
+
+
+def _uncapitalised(message: str) -> str:
+    message = message.rstrip(".")
+    return message[:1].lower() + message[1:] if not message[1:2].isupper() else message

@@ -1,0 +1,266 @@
+"""What the templates of units place: every value worked out and escaped. Templates hold no logic."""
+
+from collections.abc import Mapping, Sequence
+from signal import Signals
+
+from coreos_kit.errors import InvalidUnit
+from coreos_kit.model.lab import LAB_NETWORKS
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.profile import Dependency, Profile
+from coreos_kit.model.project import (
+    Bind,
+    Cluster,
+    HealthKind,
+    LoadBalancer,
+    Project,
+    Requirements,
+    Service,
+)
+from coreos_kit.units import escape, sidekick
+
+Values = Mapping[str, object]
+
+BALANCER_COMMAND = "/usr/local/bin/confd-watch"
+
+_PRIVATE = "${COREOS_PRIVATE_IPV4}"
+_PUBLIC = "${COREOS_PUBLIC_IPV4}"
+_DOCKERS_STOP_TIMEOUT_S = 10
+_SYSTEMDS_STOP_LIMIT_S = 90
+# Between the engine's own SIGKILL and systemd's.
+_STOP_MARGIN_S = 10
+_SIGTERM, _SIGKILL = 15, 9
+
+
+def service_values(project: Project, cluster: Cluster, service: Service) -> Values:
+    """Return what a service's template unit is made of."""
+    profile = cluster.profile
+    publish = _instances_are_ports(service) and service.container_port is not None
+    strong = profile.dependency is Dependency.REQUIRES
+    bases = [*_etcd_units(cluster), *_engine_units(profile)]
+    sidekicks = [str(_instance_of(service.sidekick))] if service.sidekick else []
+    what = "web server service" if service.health.kind is HealthKind.HTTP else "service"
+    arguments = [
+        *_engine_arguments(profile),
+        *([f"--stop-signal={escape.argument(service.stop_signal)}"] if service.stop_signal else []),
+        *_container_arguments(service.env, service.volumes, service.run_args),
+    ]
+    return {
+        **_common(project, profile),
+        **_stopping(profile, service.stop_timeout_s, service.stop_signal),
+        "service": service,
+        "description": escape.line(f"{_title(service.name)} {what}") + f" {_on(service)}",
+        "requires": [*bases, *sidekicks] if strong else [],
+        "wants": [] if strong else [*bases, *sidekicks],
+        "after": bases,
+        "before": sidekicks,
+        "needed_variables": [_PRIVATE] if publish else [],
+        "container": f"{service.name}.%i",
+        "publish": f" -p {_PRIVATE}:%i:{service.container_port}" if publish else "",
+        "arguments": arguments,
+        "image": escape.argument(project.image_reference(service.image)),
+        "command": _leading_blank(escape.command(service.command)),
+        "x_fleet": _x_fleet(service.requirements),
+    }
+
+
+def sidekick_values(project: Project, cluster: Cluster, service: Service) -> Values:
+    """Return what a service's sidekick is made of; the service has a registration."""
+    registration = service.registration
+    if registration is None:
+        raise ValueError(f"{service.name} has no registration")
+    profile, api = cluster.profile, cluster.etcd_api
+    strong = profile.dependency is Dependency.REQUIRES
+    main = str(_instance_of(service.template))
+    etcd_units = _etcd_units(cluster)
+    what = "web server" if service.health.kind is HealthKind.HTTP else "service"
+    loop = sidekick.loop_script(profile, api, cluster.etcd, registration, service.health)
+    leave = sidekick.leave_script(profile, api, cluster.etcd, registration)
+    stop_limit_s = registration.drain_s + sidekick.LEAVE_MARGIN_S
+    return {
+        **_common(project, profile),
+        "service": service,
+        "description": escape.line(f"{_title(service.name)} {what}") + f" {_on(service)} etcd registration",
+        "requires": [*etcd_units, main] if strong else [],
+        "wants": [] if strong else etcd_units,
+        "after": [*etcd_units, main],
+        "main": main,
+        "loop": escape.script(loop),
+        "leave": escape.script(leave),
+        "drain_s": registration.drain_s,
+        "stop_limit_s": stop_limit_s if profile.restart or stop_limit_s > _SYSTEMDS_STOP_LIMIT_S else None,
+        "x_fleet": _sidekick_x_fleet(service.requirements, main),
+    }
+
+
+def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalancer) -> Values:
+    """Return what a balancer's unit is made of."""
+    profile = cluster.profile
+    strong = profile.dependency is Dependency.REQUIRES
+    bases = [*_etcd_units(cluster), *_engine_units(profile)]
+    address = {Bind.PUBLIC: f"{_PUBLIC}:", Bind.PRIVATE: f"{_PRIVATE}:", Bind.ANY: ""}[balancer.bind]
+    needed = dict.fromkeys([address.removesuffix(":"), _PRIVATE])
+    arguments = [
+        *_engine_arguments(profile),
+        *(f"-e {word}" for word in _pool_environment(cluster, balancer)),
+        *_container_arguments(balancer.env, balancer.volumes, balancer.run_args),
+    ]
+    return {
+        **_common(project, profile),
+        **_stopping(profile, balancer.stop_timeout_s, ""),
+        "load_balancer": balancer,
+        "description": "Nginx load balancer for web server backends",
+        "requires": bases if strong else [],
+        "wants": [] if strong else bases,
+        "after": bases,
+        "needed_variables": [variable for variable in needed if variable],
+        "container": balancer.name,
+        "publish": f" -p {address}{balancer.port}:{balancer.port}",
+        "arguments": arguments,
+        "image": escape.argument(project.image_reference(balancer.image)),
+        "command": f" {BALANCER_COMMAND}",
+        "x_fleet": _x_fleet(balancer.requirements),
+    }
+
+
+def extra_values(project: Project, cluster: Cluster) -> Values:
+    """Return what a unit of the workspace's own can place."""
+    return {
+        **_common(project, cluster.profile),
+        "etcd_units": _etcd_units(cluster),
+        "engine_units": _engine_units(cluster.profile),
+    }
+
+
+def _common(project: Project, profile: Profile) -> Values:
+    return {
+        "project": project.name,
+        "profile": profile,
+        "engine": profile.engine_path,
+        "restart": profile.restart,
+        "environment_file": profile.environment_file,
+        "writes_environment_file": profile.writes_environment_file,
+        "pull_may_fail": profile.pull_may_fail,
+    }
+
+
+def _stopping(profile: Profile, stop_timeout_s: int, stop_signal: str) -> Values:
+    stop_limit_s = stop_timeout_s + _STOP_MARGIN_S
+    options = "" if stop_timeout_s == _DOCKERS_STOP_TIMEOUT_S else f" -t {stop_timeout_s}"
+    number = Signals[f"SIG{stop_signal.removeprefix('SIG')}"].value if stop_signal else _SIGTERM
+    return {
+        "kill_mode": profile.kill_mode,
+        "removes_container": bool(profile.restart),
+        "stop_options": options,
+        "stop_timeout_s": stop_timeout_s,
+        "stop_limit_s": stop_limit_s if profile.restart or stop_limit_s > _SYSTEMDS_STOP_LIMIT_S else None,
+        "stop_statuses": f"{128 + number} {128 + _SIGKILL}",
+    }
+
+
+def _pool_environment(cluster: Cluster, balancer: LoadBalancer) -> list[str]:
+    """Return the words that tell one and the same image which pool it serves."""
+    upstream = cluster.service(balancer.upstream)
+    registration = upstream.registration if upstream else None
+    if upstream is None or registration is None:
+        raise InvalidUnit(
+            f"{balancer.unit} has no pool: {balancer.upstream!r} is no service with a registration"
+        )
+    host, port = _etcd_address(cluster)
+    # A lab's network depends on which subnet was free, and rendering must not depend on a running lab.
+    network = LAB_NETWORKS if cluster.lab else cluster.private_network
+    values = {
+        "ETCD_PORT": str(port),
+        "ETCD_API": str(cluster.etcd_api),
+        "ETCD_PREFIX": registration.prefix,
+        "POOL_NETWORK": network,
+        "UPSTREAM_NAME": balancer.upstream,
+        "LISTEN_PORT": str(balancer.port),
+        "RENEW_S": str(registration.renew_s),
+    }
+    return [f"HOST_IP={host}", *(escape.argument(f"{name}={value}") for name, value in values.items())]
+
+
+def _etcd_address(cluster: Cluster) -> tuple[str, int]:
+    """Return where a container finds etcd: on its own machine, or the first of the configured members."""
+    if not cluster.etcd.endpoints:
+        return _PRIVATE, cluster.profile.etcd_port
+    authority = cluster.etcd.endpoints[0].split("://")[-1].split("/")[0]
+    host, colon, port = authority.rpartition(":")
+    if not colon or not port.isdigit():
+        return escape.argument(authority), cluster.profile.etcd_port
+    return escape.argument(host.strip("[]")), int(port)
+
+
+def _container_arguments(
+    env: Mapping[str, str], volumes: Sequence[str], run_args: Sequence[str]
+) -> list[str]:
+    return [
+        *(f"-e {escape.argument(f'{name}={value}')}" for name, value in env.items()),
+        *(f"-v {escape.argument(volume)}" for volume in volumes),
+        *(escape.argument(word) for word in run_args),
+    ]
+
+
+def _engine_arguments(profile: Profile) -> list[str]:
+    # A first process that hands signals on: many commands ignore them there, and a stop would end in SIGKILL
+    # after 10 s. The Docker of the coreos profile's days has no --init.
+    return ["--init"] if profile.restart else []
+
+
+def _etcd_units(cluster: Cluster) -> list[str]:
+    # With etcd elsewhere there is no unit to wait for.
+    return [] if cluster.etcd.endpoints else [cluster.profile.etcd_unit]
+
+
+def _engine_units(profile: Profile) -> list[str]:
+    return [profile.engine_unit] if profile.engine_unit else []
+
+
+def _x_fleet(requirements: Requirements) -> list[tuple[str, str]]:
+    return [
+        *(("Conflicts", escape.literal(glob)) for glob in requirements.conflicts),
+        *_x_fleet_placement(requirements),
+    ]
+
+
+def _sidekick_x_fleet(requirements: Requirements, main: str) -> list[tuple[str, str]]:
+    # fleet refuses Global= beside MachineOf=; on the same machines as a global service is everywhere it is.
+    return _x_fleet_placement(requirements) if requirements.is_global else [("MachineOf", main)]
+
+
+def _x_fleet_placement(requirements: Requirements) -> list[tuple[str, str]]:
+    return [
+        *(("MachineMetadata", escape.literal(pair)) for pair in requirements.machine_metadata),
+        *([("MachineID", escape.literal(requirements.machine_id))] if requirements.machine_id else []),
+        *([("Global", "true")] if requirements.is_global else []),
+    ]
+
+
+def _instances_are_ports(service: Service) -> bool:
+    numbers = [instance for instance in service.instances if instance.isdigit()]
+    if numbers and len(numbers) < len(service.instances):
+        words = ", ".join(instance for instance in service.instances if not instance.isdigit())
+        raise InvalidUnit(
+            f"{service.template} is one text for all its instances, so it can't publish a port for some only",
+            details=[f"not a port: {words}"],
+            hint="Make two services of them.",
+        )
+    return bool(numbers) or not service.instances
+
+
+def _on(service: Service) -> str:
+    return "on port %i" if _instances_are_ports(service) and service.container_port else "%i"
+
+
+def _title(name: str) -> str:
+    return name[:1].upper() + name[1:]
+
+
+def _leading_blank(text: str) -> str:
+    return f" {text}" if text else ""
+
+
+def _instance_of(template: UnitName | None) -> UnitName:
+    if template is None:
+        raise ValueError("no template unit")
+    return template.instantiate("%i")
