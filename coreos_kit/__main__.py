@@ -1,6 +1,6 @@
 """The way in, as `coreos-kit` and as `python -m coreos_kit`."""
 
-from coreos_kit.cli import main
+from coreos_kit.cli.main import main
 
 if __name__ == "__main__":
     main()

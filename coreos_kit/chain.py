@@ -55,12 +55,15 @@ def places(evidence: Evidence, unit: UnitName) -> list[ObservedMachine]:
     ]
 
 
+def _places_or_nowhere(evidence: Evidence, unit: UnitName) -> Sequence[ObservedMachine | None]:
+    return places(evidence, unit) or [None]
+
+
 def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
     for instance in service.instances:
         main = service.template.instantiate(instance)
         sidekick = service.sidekick.instantiate(instance) if service.sidekick else None
-        standing = places(evidence, main)
-        for machine in standing or [None]:
+        for machine in _places_or_nowhere(evidence, main):
             links = [
                 _unit_link(evidence, machine, [main, *([sidekick] if sidekick else [])]),
                 _container_link(evidence, machine, main),
@@ -75,7 +78,7 @@ def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
 
 
 def _balancer_chains(evidence: Evidence, balancer: LoadBalancer) -> Iterator[Chain]:
-    for machine in places(evidence, balancer.unit) or [None]:
+    for machine in _places_or_nowhere(evidence, balancer.unit):
         links = (
             _unit_link(evidence, machine, [balancer.unit]),
             _container_link(evidence, machine, balancer.unit),

@@ -161,7 +161,9 @@ def _place(
             ],
             hint="Add a machine, or loosen the service's conflicts or machine_metadata.",
         )
-    placed = {name: (name_of[machine],) for name, machine in result.machine_of.items()}
+    placed: dict[UnitName, tuple[str, ...]] = {
+        name: (name_of[machine],) for name, machine in result.machine_of.items()
+    }
     placed |= {
         name: tuple(sorted(name_of[machine] for machine in many)) for name, many in result.globals.items()
     }

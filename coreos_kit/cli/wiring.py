@@ -5,13 +5,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 
 from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import InvalidConfig, UsageError
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
 from coreos_kit.ops.session import Session
-from coreos_kit.ports import EtcdStore
+from coreos_kit.ports import EtcdStore, ImageBuilder
+
+if TYPE_CHECKING:
+    from coreos_kit.adapters.ssh import SshMachines
 
 CONNECT_TIMEOUT_S = 5
 
@@ -70,21 +74,13 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     from coreos_kit.adapters.engine import MachineEngine
     from coreos_kit.adapters.etcd import open_store
     from coreos_kit.adapters.probe import MachineProber
-    from coreos_kit.adapters.ssh import open_machines
     from coreos_kit.adapters.systemd import SystemdDriver
 
     project = open_project(settings)
     cluster = with_lab(configured_cluster(settings, project))
     _refuse_fleet(cluster)
     with ExitStack() as stack:
-        machines = stack.enter_context(
-            open_machines(
-                cluster.machines,
-                connect_timeout_s=CONNECT_TIMEOUT_S,
-                accept_new=cluster.accept_new_host_keys,
-                log=_tell if settings.verbose else None,
-            )
-        )
+        machines = stack.enter_context(open_ssh(settings, cluster))
         runners = {machine.name: machines.runner(machine.name) for machine in cluster.machines}
         yield Session(
             project=project,
@@ -104,6 +100,50 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             clock=SystemClock(),
             progress=progress,
         )
+
+
+@contextmanager
+def open_builder(settings: Settings, machine: str | None) -> Iterator[tuple[Project, Cluster, ImageBuilder]]:
+    """Open the engine that builds and pushes: a machine's, or whichever works on the workstation."""
+    with try_builder(settings, machine) as (project, cluster, builder):
+        if builder is None:
+            from coreos_kit.adapters.engine import find_engine
+            from coreos_kit.adapters.local import LocalRunner
+
+            builder = find_engine(LocalRunner())
+        yield project, cluster, builder
+
+
+@contextmanager
+def try_builder(
+    settings: Settings, machine: str | None
+) -> Iterator[tuple[Project, Cluster, ImageBuilder | None]]:
+    """Open a machine's engine, where one is named."""
+    project = open_project(settings)
+    configured = configured_cluster(settings, project)
+    if machine is None and not configured.lab:
+        yield project, configured, None
+        return
+    cluster = with_lab(configured)
+    if machine is None:
+        yield project, cluster, None
+        return
+    from coreos_kit.adapters.engine import MachineEngine
+
+    with open_ssh(settings, cluster) as machines:
+        yield project, cluster, MachineEngine(machines.runner(machine), cluster.profile.engine_path)
+
+
+def open_ssh(settings: Settings, cluster: Cluster) -> "SshMachines":
+    """Return the machines of a cluster, not connected yet."""
+    from coreos_kit.adapters.ssh import open_machines
+
+    return open_machines(
+        cluster.machines,
+        connect_timeout_s=CONNECT_TIMEOUT_S,
+        accept_new=cluster.accept_new_host_keys,
+        log=_tell if settings.verbose else None,
+    )
 
 
 class SystemClock:

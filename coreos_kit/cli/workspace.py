@@ -35,7 +35,7 @@ def render_command(
 
     Example: coreos-kit render --check --diff
     """
-    from coreos_kit.cli import show_workspace, wiring
+    from coreos_kit.cli import show_workspace, wiring  # noqa: F401
     from coreos_kit.ops.render import apply_render, plan_render
 
     project = wiring.open_project(ctx.obj)
@@ -50,7 +50,7 @@ def link_command(ctx: typer.Context, check: CheckOpt = False) -> None:
 
     Example: coreos-kit link
     """
-    from coreos_kit.cli import show_workspace, wiring
+    from coreos_kit.cli import show_workspace, wiring  # noqa: F401
 
 
 def lint_command(
@@ -64,3 +64,11 @@ def lint_command(
 
     Example: coreos-kit lint templates static
     """
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("init")(init_command)
+    app.command("render")(render_command)
+    app.command("link")(link_command)
+    app.command("lint")(lint_command)

@@ -1,0 +1,36 @@
+"""Images, as tables and as JSON."""
+
+from collections.abc import Sequence
+
+from coreos_kit.cli import output
+from coreos_kit.cli.settings import Settings
+from coreos_kit.model.project import Cluster
+from coreos_kit.ops.images import BuildResult, ListedImage, PushResult
+
+
+def built(settings: Settings, cluster: Cluster, results: Sequence[BuildResult]) -> None:
+    """Show what was built."""
+    if settings.json:
+        output.print_json("image-build", {"cluster": cluster.name, "images": results})
+        return
+    output.table(["image", "reference", "id"], [[r.image, r.reference, r.id] for r in results])
+
+
+def pushed(settings: Settings, cluster: Cluster, results: Sequence[PushResult]) -> None:
+    """Show what was pushed."""
+    if settings.json:
+        output.print_json("image-push", {"cluster": cluster.name, "images": results})
+        return
+    output.table(["image", "pushed to", "digest"], [[r.image, r.target, r.digest] for r in results])
+
+
+def listed(settings: Settings, cluster: Cluster, images: Sequence[ListedImage]) -> None:
+    """Show the images of a cluster."""
+    if settings.json:
+        output.print_json("image-list", {"cluster": cluster.name, "images": images})
+        return
+    rows = [
+        [image.image, image.reference, image.target, "images/" if image.has_sources else "-", image.id or "-", ", ".join(image.used_by)]
+        for image in images
+    ]
+    output.table(["image", "reference", "pushed to", "sources", "id", "used by"], rows)

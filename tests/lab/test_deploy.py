@@ -1,0 +1,79 @@
+"""Deploying the example on real machines."""
+
+import re
+import subprocess
+
+from tests.lab.conftest import Kit
+
+
+def fetch(address: str) -> str:
+    done = subprocess.run(["curl", "-fsS", "--noproxy", "*", "-m", "5", f"http://{address}/"], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def test_the_page_comes_through_the_balancer_from_both_backends(kit: Kit) -> None:
+    address = kit.address_of(kit.machine_of("nginx_lb.service"), "public_ip")
+
+    pages = {fetch(address) for _ in range(6)}
+
+    assert pages == {"<h1>Running from Docker on CoreOS</h1>\n"}
+    log = kit("logs", "nginx_lb", "-n", "6").out
+    assert len(set(re.findall(r"passed to: ([0-9.]+:[0-9]+):", log))) == 2
+
+
+def test_deploying_again_changes_nothing_and_says_so(kit: Kit) -> None:
+    again = kit("deploy", "--yes", "--json").json
+
+    assert again["changed"] is False
+    assert again["changes"] == []
+    assert "nothing to do" in kit("deploy").out
+
+
+def test_an_edited_template_is_shown_by_plan_applied_by_deploy_and_holds(kit: Kit) -> None:
+    template = next(f"unit_templates/{name}" for name in ("apache@.service.j2", "service.service.j2") if (kit.workspace / "unit_templates" / name).exists())
+    kit.edit(template, "[Service]", "[Service]\nEnvironment=EDITED=yes")
+
+    planned = kit("plan", "--exit-code", code=1).out
+    kit("deploy", "--yes")
+
+    assert "replace apache@7777.service" in planned
+    assert "+Environment=EDITED=yes" in planned
+    assert "EDITED=yes" in kit.machine(kit.machine_of("apache@7777.service"), "systemctl show -p Environment apache@7777.service")
+    kit("verify")
+    kit.edit(template, "\nEnvironment=EDITED=yes", "")
+    kit("deploy", "--yes")
+
+
+def test_a_third_instance_is_added_without_touching_the_others_and_removed_again(kit: Kit) -> None:
+    before = kit("status", "--json").json["units"]
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]", "instances = [7777, 8888, 9999]")
+
+    added = kit("deploy", "--yes", "--json").json
+    during = kit("status", "--json").json["units"]
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888, 9999]", "instances = [7777, 8888]")
+    removed = kit("deploy", "--yes", "--json").json
+
+    assert [change["verb"] for change in added["changes"]] == ["create", "create"]
+    assert [unit for unit in during if "9999" not in unit["unit"]] == before
+    assert [change["verb"] for change in removed["changes"]] == ["remove", "remove"]
+    assert "9999" not in str(kit("registrations", "--json").json)
+
+
+def test_a_failed_unit_is_started_by_the_next_deploy(kit: Kit) -> None:
+    machine = kit.machine_of("apache@8888.service")
+    kit.machine(machine, "systemctl stop apache@8888.service")
+
+    result = kit("deploy", "--yes", "--json").json
+
+    assert {change["verb"] for change in result["changes"]} == {"restart"}
+    kit("verify")
+
+
+def test_what_no_machine_can_take_is_refused_before_anything_is_touched(kit: Kit) -> None:
+    before = kit("status", "--json").json["units"]
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]", "instances = [7777, 8888, 9991, 9992]")
+
+    refused = kit("deploy", "--yes", code=3)
+
+    assert "conflicts with" in refused.err
+    assert kit("status", "--json").json["units"] == before
