@@ -147,7 +147,8 @@ def _listed_machines(raw: list[object], place: Place) -> tuple[MachineEntry, ...
         if name in machines:
             found = f"{shown(destination)}, a second machine called {name}"
             place.at(index).object_to(
-                found, f'each machine once, or a table of machines: {place.path[1]}.machines.NAME.ssh = "…"'
+                found,
+                f'each machine once, or tables of machines: clusters.{place.path[1]}.machines.NAME.ssh = "…"',
             )
         machines[name] = MachineEntry(name, destination)
     return tuple(machines.values())

@@ -1,6 +1,7 @@
 """What is wrong with a coreos-kit.toml: every refusal with its place, in the order of the file's lines."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -13,6 +14,7 @@ from coreos_kit.errors import InvalidConfig
 HINT = "Each line says where it is, what was found and what is allowed; nothing was touched."
 _LONGEST_SHOWN = 60
 _LARGEST_SHOWN = 2**63
+_CREDENTIALS = re.compile(r"://.*@")  # somebody's password, in an address where it has no place
 _LONGEST_LIST = 24
 
 # Everything that TOML knows; datetimes are what is left.
@@ -112,7 +114,8 @@ def shown(value: object) -> str:
         return kind_of(value)
     if isinstance(value, int) and abs(value) > _LARGEST_SHOWN:
         return "a huge number"  # and Python refuses to print the hugest
-    text = json.dumps(value, default=str) if isinstance(value, str | bool) else str(value)
+    text = json.dumps(value) if isinstance(value, str | bool) else str(value)
+    text = _CREDENTIALS.sub("://[redacted]@", text)
     if len(text) > _LONGEST_SHOWN:
         text = f"{text[:_LONGEST_SHOWN]}…"
     return text

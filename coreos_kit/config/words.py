@@ -148,11 +148,9 @@ path = checked(_path)
 
 def _endpoint(text: str) -> str | None:
     found = _ENDPOINT.fullmatch(text)
-    return (
-        None
-        if found and int(found[1]) <= _HIGHEST_PORT
-        else "http://host:port or https://host:port, without a path"
-    )
+    if found and int(found[1]) <= _HIGHEST_PORT:
+        return None
+    return "http://host:port or https://host:port, without a path"
 
 
 endpoint = checked(_endpoint)

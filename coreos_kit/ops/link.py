@@ -65,9 +65,7 @@ def plan_links(root: Path, services: Iterable[Service]) -> LinkChanges:
         elif target == link_target(name):
             unchanged.append(name)
         else:
-            problems.append(
-                f"{folder / name} {_what(target)}, and a link to {link_target(name)} has to stand there"
-            )
+            problems.append(f"{folder / name} {_what(target)}; wanted: a link to {link_target(name)}")
     if problems:
         _refuse(problems, root)
     others = found.keys() - wanted.keys()
@@ -108,7 +106,7 @@ def _entries(folder: Path) -> dict[str, str]:
         with os.scandir(folder) as entries:
             # The listing tells links from files, so only links cost a system call.
             return {
-                entry.name: str(Path(entry.path).readlink()) if entry.is_symlink() else ""
+                entry.name: os.readlink(entry.path) if entry.is_symlink() else ""  # noqa: PTH115 - twice as fast
                 for entry in entries
             }
     except FileNotFoundError:
@@ -146,7 +144,7 @@ def _refuse(problems: list[str], root: Path) -> None:
 
 
 def _what(target: str) -> str:
-    return f"leads to {target}" if target else "is no symlink"
+    return f"leads to {target!r}" if target else "is no symlink"
 
 
 @contextmanager
