@@ -190,3 +190,42 @@ def test_following_a_unit_that_is_not_there_is_warned_of_among_several_files() -
 
     assert lint_units({"a.service": follower}) == ()
     assert told(lint_units({"a.service": follower, "web@.service": MAIN})) == [("warning", "machine-of", 4)]
+
+
+SCRIPTED = """\
+[Unit]
+BindsTo=web@%i.service
+After=web@%i.service
+[Service]
+ExecStart=/bin/bash -c '\\
+  key=/services/web/"$$IP"; \\
+  ctl() { timeout 3 etcdctl "$$@"; }; \\
+  ttl=30; renew=10; \\
+  trap "ctl rm $$key" TERM; \\
+  while sleep 0.5; do ctl set "$$key" "$$IP:$$1" --ttl "$$ttl"; done' %n %i
+ExecStop=/bin/bash -c 'key=/services/web/"$$IP"; etcdctl rm "$$key"' %n %i
+[X-Fleet]
+MachineOf=web@%i.service
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "severity", "rule"),
+    [
+        ("renew=10", "renew=20", "warning", "sidekick-ttl"),
+        ("-c 'key=/services/web/", "-c 'key=/services/wbe/", "error", "sidekick-key"),
+        ("[X-Fleet]\nMachineOf=web@%i.service\n", "", "error", "sidekick-machine-of"),
+    ],
+)
+def test_a_registration_is_recognised_in_a_script_of_functions(
+    old: str, new: str, severity: str, rule: str
+) -> None:
+    assert lint(sidekick=SCRIPTED) == ()
+    assert [(f.severity, f.rule) for f in lint(sidekick=SCRIPTED.replace(old, new))] == [(severity, rule)]
+
+
+def test_a_scripts_key_by_address_is_one_a_machine_and_one_with_the_instance_is_not() -> None:
+    apart = without(MAIN, "Conflicts")
+
+    assert [f.rule for f in lint(main=apart, sidekick=SCRIPTED)] == ["sidekick-shared-key"]
+    assert lint(main=apart, sidekick=SCRIPTED.replace('"$$IP";', '"$$IP-$$1";')) == ()

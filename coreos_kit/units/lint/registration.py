@@ -13,10 +13,16 @@ _TAKES_VALUE = frozenset(
     {"--ttl", "--lease", "--with-value", "--with-index", "--swap-with-value", "--swap-with-index"}
 )
 _ASSIGNED = re.compile(r"(?:^|[\s;&|])([A-Za-z_]\w*)=([^\s;&|]+)")
-_TTL = re.compile(r"(?:--ttl[ =]|\blease grant |\bttl=)\s*[\"']?(\d+)")
-_SLEEP = re.compile(r"\bsleep\s+(\d+)\b")
+_KEY_VARIABLE = re.compile(r"(?:^|[\s;&|])key=([^\s;&|]+)", re.IGNORECASE)
+_REACHES_ETCD = re.compile(r"\betcdctl\b|/v2/keys/|/v3/kv/")
+_WRITES = re.compile(r"\b(set|mk|update|put|PUT)\b")
+_UNCLEAR = re.compile(r"\b(trap|txn|kill)\b")
+_TTL = re.compile(r"(?:--ttl[ =]|\blease grant |\bttl=)\s*[\"']?(\d+)\b")
+_RENEW = re.compile(r"\brenew=(\d+)\b")
+_SLEEP = re.compile(r"\bsleep\s+[\"']?(\d+)(?![\d.])")
 _V2_URL = re.compile(r"/v2/keys(/[^\s\"'?]+)")
 _METHOD = re.compile(r"(?:-X\s*|--request[ =])[\"']?(PUT|POST|DELETE)\b")
+_VARIABLE = re.compile(r"\$+\{?(\w+)\}?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +32,29 @@ class Registration:
     line: int
     sets: frozenset[str]
     removes: frozenset[str]
-    is_opaque: bool  # something is done that this can't follow: a transaction, a trap, a variable
+    is_opaque: bool  # something is done that this can't follow: a transaction, a trap, a signal
     ttl_s: int | None
     renew_s: int | None
 
 
 def registration_of(source: Source) -> Registration | None:
-    """Read the registration from the unit's commands; None for a unit that sets no key."""
+    """Read the registration from the unit's commands; None for a unit that registers nothing."""
     starts = [option for option in source.unit.options("Service") if option.name == "ExecStart"]
     stops = [
         option for option in source.unit.options("Service") if option.name in {"ExecStop", "ExecStopPost"}
     ]
-    start = _Script.of(option.value for option in starts)
-    stop = _Script.of(option.value for option in stops)
-    if not start.sets:
+    start = _text_of(option.value for option in starts)
+    stop = _text_of(option.value for option in stops)
+    if not (_REACHES_ETCD.search(start) and _WRITES.search(start)):
         return None
+    sets = _keys(start, _SETS)
     return Registration(
         line=starts[0].line,
-        sets=start.sets,
-        removes=stop.removes,
-        is_opaque=start.is_opaque or stop.is_opaque,
-        ttl_s=_largest(_TTL, start.text),
-        renew_s=_largest(_SLEEP, start.text),
+        sets=sets,
+        removes=_keys(stop, _REMOVES),
+        is_opaque=not sets or bool(_UNCLEAR.search(start) or _UNCLEAR.search(stop)),
+        ttl_s=_largest(_TTL, start),
+        renew_s=_largest(_RENEW, start) or _largest(_SLEEP, start),
     )
 
 
@@ -55,21 +62,21 @@ def _largest(pattern: re.Pattern[str], text: str) -> int | None:
     return max((int(found) for found in pattern.findall(text)), default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class _Script:
-    text: str
-    sets: frozenset[str]
-    removes: frozenset[str]
-    is_opaque: bool
+def _text_of(commands: Iterable[str]) -> str:
+    return " ; ".join(_without_variables(_shell_text(command)) for command in commands)
 
-    @classmethod
-    def of(cls, commands: Iterable[str]) -> "_Script":
-        text = " ; ".join(_without_variables(_shell_text(command)) for command in commands)
-        found = [_effect(segment) for segment in re.split(r"[;|&\n]+", text)]
-        sets = frozenset(key for verb, key in found if verb in _SETS)
-        removes = frozenset(key for verb, key in found if verb in _REMOVES)
-        unclear = any("$$" in key for key in sets | removes) or re.search(r"\b(trap|txn|kill)\b", text)
-        return cls(text, sets, removes, bool(unclear))
+
+def _keys(text: str, verbs: frozenset[str]) -> frozenset[str]:
+    """Return the keys that commands of these verbs name; failing those, what a variable `key` holds."""
+    effects = [_effect(segment) for segment in re.split(r"[;|&\n]+", text)]
+    keys = {key for verb, key in effects if verb in verbs}
+    if not keys and _REACHES_ETCD.search(text):
+        keys = set(_KEY_VARIABLE.findall(text))
+    return frozenset(_plain(key) for key in keys)
+
+
+def _plain(key: str) -> str:
+    return _VARIABLE.sub(r"${\1}", re.sub(r"[\"'\\]", "", key))
 
 
 def _shell_text(command: str) -> str:

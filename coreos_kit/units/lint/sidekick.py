@@ -1,5 +1,6 @@
 """Whether a sidekick and its main unit hold together: placed, bound, ordered, and one registration each."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from coreos_kit.units.lint.registration import Registration, registration_of
 from coreos_kit.units.x_fleet import Requirements
 
 _OF_THE_INSTANCE = ("%i", "%I", "%n", "%N", "%j")
+
+# A key that depends on nothing but the machine's environment, which all its instances share.
+_BY_MACHINE = re.compile(r"([^%$]|\$\{[A-Z][A-Z0-9_]*\})+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +154,7 @@ def _registration(pair: _Pair, registration: Registration) -> Iterator[Finding]:
 
 def _key_is_removed(pair: _Pair, registration: Registration) -> Iterator[Finding]:
     left = registration.sets - registration.removes
-    if registration.is_opaque or not left:
+    if not left:
         return
     key = min(left)
     if registration.removes:
@@ -158,7 +162,7 @@ def _key_is_removed(pair: _Pair, registration: Registration) -> Iterator[Finding
         yield pair.sidekick.error(
             registration.line, "sidekick-key", message, "Remove in ExecStop= what ExecStart= sets."
         )
-    else:
+    elif not registration.is_opaque:
         message = f"nothing removes {key} on stop; it stays in the pool until its TTL has passed"
         yield pair.sidekick.warning(
             registration.line, "sidekick-key", message, "Remove the key in ExecStop=."
@@ -182,9 +186,9 @@ def _ttl(pair: _Pair, registration: Registration) -> Iterator[Finding]:
 
 def _key_is_own(pair: _Pair, registration: Registration) -> Iterator[Finding]:
     """A key by address alone is one a machine, so no two instances may share a machine."""
-    shared = [key for key in registration.sets if not any(word in key for word in _OF_THE_INSTANCE)]
+    shared = [key for key in registration.sets if _BY_MACHINE.fullmatch(key)]
     wanted = _requirements(pair.main)
-    if registration.is_opaque or not shared or wanted is None or pair.main.name is None:
+    if not shared or wanted is None or pair.main.name is None:
         return
     if pair.main.is_template and not any(
         globs.matches(glob, str(pair.main.name)) for glob in wanted.conflicts
