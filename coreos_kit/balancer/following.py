@@ -44,7 +44,12 @@ def store_for(settings: Settings) -> Store:
     return kind(settings.etcd_host, settings.etcd_port, settings.prefix)
 
 
-def follow(store: Store, settings: Settings, tell: Callable[[Union[Seen, Lost]], None]) -> None:
+def follow(
+    store: Store,
+    settings: Settings,
+    tell: Callable[[Union[Seen, Lost]], None],
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Tell every pool that etcd gives, and every failure to read it. Does not return.
 
     A watch that breaks is no outage as long as reading works: then this is polling, and the pool current.
@@ -56,15 +61,15 @@ def follow(store: Store, settings: Settings, tell: Callable[[Union[Seen, Lost]],
             tell(Seen(pool_of(snapshot.registrations, settings.networks, prefix=settings.prefix)))
         except (Unreachable, TooManyRegistrations) as error:
             tell(Lost(str(error)))
-            time.sleep(read_pause)
+            sleep(read_pause)
             read_pause = min(2 * read_pause, LONGEST_PAUSE_S)
             continue
         read_pause = FIRST_PAUSE_S
         try:
             store.wait(snapshot, CHECK_S)
         except Unreachable:
-            time.sleep(watch_pause)
+            sleep(watch_pause)
             watch_pause = min(2 * watch_pause, LONGEST_PAUSE_S)
         else:
-            time.sleep(PACE_S)
+            sleep(PACE_S)
             watch_pause = FIRST_PAUSE_S

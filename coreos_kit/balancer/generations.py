@@ -96,6 +96,12 @@ class Generations:
             self.problem = ""
         return True
 
+    def not_taken(self, running: str, now: float) -> None:
+        """Nginx passed its own test and still runs the generation `running`: a restart must find that one."""
+        self._failed(f"nginx did not take it, see its log; it runs configuration {running}", now)
+        self.live = running
+        replace_link(os.path.join(self._paths.generations, "live"), running)
+
     def abandon(self) -> None:
         """End a running test."""
         if self._test is not None:
@@ -120,8 +126,8 @@ class Generations:
     def _failed(self, problem: str, now: float) -> None:
         self._retry_at = now + RETRY_S
         if problem != self.problem:
-            self._say(f"the configuration in {self._paths.hand_written} does not pass nginx -t: {problem}")
-            self._say("nginx stays as it is" if self.live else "starting without it")
+            then = "nginx stays as it is" if self.live else "starting without it"
+            self._say(f"the configuration in {self._paths.hand_written} is not usable: {problem}; {then}")
         self.problem = problem
         if self.live:
             return

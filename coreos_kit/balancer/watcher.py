@@ -27,7 +27,7 @@ from .state import State, state_text
 
 TICK_S = 0.5
 BUSY_TICK_S = 0.02
-RELOAD_S = 10.0
+RELOAD_S = 5.0
 _MAX_REFUSALS_SAID = 10
 _NOT_READ_YET = "not read yet"
 
@@ -187,7 +187,7 @@ class Watcher:
             say(f"nginx runs configuration {generation}")
             self._reload_by = None
         elif now > self._reload_by:
-            say(f"nginx did not take configuration {self._generations.live}; {generation} still runs")
+            self._generations.not_taken(generation, now)
             self._reload_by = None
 
     def _left_from_before(self) -> Tuple[str, ...]:

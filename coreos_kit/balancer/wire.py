@@ -136,13 +136,16 @@ def ask(
     is raised as `Unreachable`.
     """
     connection = http.client.HTTPConnection(*address, timeout=CONNECT_S)
-    try:
-        connection.connect()
-        sock: socket.socket = connection.sock
-        sock.settimeout(answer_s)
-        connection.request(method, path, body or None, {"Content-Type": "application/json"} if body else {})
-        yield Answer(sock, connection.getresponse())
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(shown(str(error) or type(error).__name__)) from error
-    finally:
-        connection.close()
+    with contextlib.ExitStack() as at_the_end:
+        at_the_end.callback(connection.close)
+        try:
+            connection.connect()
+            sock: socket.socket = connection.sock
+            sock.settimeout(answer_s)
+            headers = {"Content-Type": "application/json"} if body else {}
+            connection.request(method, path, body or None, headers)
+            response = connection.getresponse()
+            at_the_end.callback(response.close)  # one without a length keeps the socket open by itself
+            yield Answer(sock, response)
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(shown(str(error) or type(error).__name__)) from error

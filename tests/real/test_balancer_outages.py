@@ -112,6 +112,20 @@ def test_a_broken_file_put_there_by_hand_is_said_and_changes_nothing_until_it_is
     assert "X-By-Hand" in balancer.headers()
 
 
+def test_what_passes_the_test_and_fails_the_reload_is_taken_back(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    taken = backends().address  # nginx -t does not mind a port that is in use
+    (balancer.hand_written / "conf.d/by-hand.conf").write_text(f"server {{ listen {taken}; }}")
+
+    balancer.process.send_signal(signal.SIGHUP)
+
+    eventually(lambda: "did not take it" in balancer.show()["configuration_problem"], within_s=10)
+    assert balancer.show()["generation"] == "1"
+    assert (balancer.root / "var/lib/coreos-kit/generations/live").readlink().name == "1"
+    assert balancer.get()[0] == 503
+
+
 def test_a_container_starts_without_what_is_broken_by_hand(
     balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
 ) -> None:
