@@ -33,8 +33,8 @@ class Profile:
     etcd_port: int = 2379
 
 
-# The words after podman's `exec -e NAME` hand the host's own NAME to the container.
-_ETCDCTL_IN_CONTAINER = ("/usr/bin/podman", "exec", "-e", "ETCDCTL_API", "etcd-member", "etcdctl")
+# -i, because a transaction comes on standard input; -e NAME hands on the host's own.
+_ETCDCTL_IN_CONTAINER = ("/usr/bin/podman", "exec", "-i", "-e", "ETCDCTL_API", "etcd-member", "etcdctl")
 
 COREOS = Profile(
     name="coreos",
