@@ -68,6 +68,15 @@ def unit_sources(project: Project) -> dict[str, str]:
     return read_sources(project.root)
 
 
+def render_and_link(project: Project, cluster: Cluster) -> None:
+    """Write templates/, static/ and instances/ of a workspace."""
+    from coreos_kit.ops.link import apply_links, plan_links
+    from coreos_kit.ops.render import apply_render, plan_render
+
+    apply_render(plan_render(project, cluster))
+    apply_links(project.root, plan_links(project.root, cluster.services))
+
+
 @contextmanager
 def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iterator[Session]:
     """Open a cluster for work; everything that was connected is closed at the end."""

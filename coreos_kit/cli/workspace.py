@@ -1,5 +1,6 @@
 """init, render, link, lint: the workspace on disk. None of them needs a cluster, or root."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,18 +12,22 @@ CheckOpt = Annotated[bool, typer.Option("--check", help="Write nothing; exit 1 i
 
 
 def init_command(
+    ctx: typer.Context,
     directory: Annotated[
         Path, typer.Argument(metavar="[DIR]", help="Where to; it is made if need be.", show_default=False)
     ] = Path(),
 ) -> None:
-    """Write a workspace: the configuration, the templates of the units, the images' sources, all rendered and linked.
+    """Write a workspace, rendered and linked.
 
     Example: coreos-kit init web
     """
-    from coreos_kit.cli import show_workspace
+    from coreos_kit.cli import show_workspace, wiring
     from coreos_kit.ops.workspace import init
 
-    show_workspace.initialised(directory, init(directory))
+    written = init(directory)
+    project = wiring.open_project(replace(ctx.obj, project=directory))
+    wiring.render_and_link(project, wiring.configured_cluster(ctx.obj, project))
+    show_workspace.initialised(ctx.obj, written)
 
 
 def render_command(
@@ -31,39 +36,56 @@ def render_command(
     diff: Annotated[bool, typer.Option("--diff", help="Show what differs.")] = False,
     output: OutputOpt = None,
 ) -> None:
-    """Write templates/ and static/ from the configuration and unit_templates/.
+    """Write templates/ and static/ from unit_templates/.
 
     Example: coreos-kit render --check --diff
     """
-    from coreos_kit.cli import show_workspace, wiring  # noqa: F401
+    from coreos_kit.cli import show_workspace, wiring
     from coreos_kit.ops.render import apply_render, plan_render
 
     project = wiring.open_project(ctx.obj)
-    cluster = wiring.configured_cluster(ctx.obj, project)
-    changes = plan_render(project, cluster, output)
+    changes = plan_render(project, wiring.configured_cluster(ctx.obj, project), output)
+    if not check:
+        apply_render(changes)
     show_workspace.rendered(ctx.obj, changes, diff=diff, check=check)
-    raise typer.Exit(1 if check and changes.drift else 0 if check else apply_render(changes))
+    raise typer.Exit(1 if check and not changes.is_empty else 0)
 
 
 def link_command(ctx: typer.Context, check: CheckOpt = False) -> None:
-    """Make instances/ match the configuration: one relative link for each instance and its sidekick.
+    """Make instances/ match the configuration.
 
     Example: coreos-kit link
     """
-    from coreos_kit.cli import show_workspace, wiring  # noqa: F401
+    from coreos_kit.cli import show_workspace, wiring
+    from coreos_kit.ops.link import apply_links, plan_links
+
+    project = wiring.open_project(ctx.obj)
+    changes = plan_links(project.root, wiring.configured_cluster(ctx.obj, project).services)
+    if not check:
+        apply_links(project.root, changes)
+    show_workspace.linked(ctx.obj, changes, check=check)
+    raise typer.Exit(1 if check and not changes.is_empty else 0)
 
 
 def lint_command(
     ctx: typer.Context,
     paths: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[PATH…]", help="Unit files or folders. None: what the workspace renders."),
+        typer.Argument(metavar="[PATH…]", help="Unit files or folders. None: those of the workspace."),
     ] = None,
 ) -> None:
-    """Check unit files: parsing, names, fleet's rules of [X-Fleet], and that sidekicks fit their units.
+    """Check unit files, by themselves and beside each other.
+
+    Parsing, names, systemd's rules, fleet's rules of [X-Fleet], and that sidekicks fit their units.
 
     Example: coreos-kit lint templates static
     """
+    from coreos_kit.cli import show_workspace, wiring
+    from coreos_kit.ops.lint import lint, lint_workspace
+
+    found = lint(paths) if paths else lint_workspace(wiring.open_project(ctx.obj).root)
+    show_workspace.linted(ctx.obj, found)
+    raise typer.Exit(0 if found.ok else 1)
 
 
 def add_to(app: typer.Typer) -> None:

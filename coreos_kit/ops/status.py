@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from coreos_kit.chain import container_name
 from coreos_kit.model.cluster import EtcdEntry, ObservedUnit, Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import LoadBalancer
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import configured_units, read_registrations
 from coreos_kit.parallel import on_each
@@ -76,21 +75,19 @@ def project_units(session: Session, observed: Observation) -> tuple[ObservedUnit
 
 def read_pools(session: Session, observed: Observation) -> list[Pool]:
     """Ask every balancer that stands somewhere for its running pool, all at once."""
-    where = [
-        (balancer, unit.machine)
+    where = {
+        (balancer.name, unit.machine): balancer
         for balancer in session.cluster.load_balancers
         for unit in project_units(session, observed)
         if unit.name == balancer.unit
-    ]
-
-    def ask(place: tuple[LoadBalancer, str]) -> Probe:
-        balancer, machine = place
-        return session.prober.probe(ProbeOrder(machine, (), container_name(balancer.unit)))
-
-    answers = on_each(where, ask)
+    }
+    answers = on_each(
+        where,
+        lambda place: session.prober.probe(ProbeOrder(place[1], (), container_name(where[place].unit))),
+    )
     return [
-        Pool(balancer.name, machine, tuple(sorted(answer.pool)) if answer.pool is not None else None, answer.pool_error)
+        Pool(name, machine, tuple(sorted(answer.pool)) if answer.pool is not None else None, answer.pool_error)
         if isinstance(answer, Probe)
-        else Pool(balancer.name, machine, None, str(answer))
-        for (balancer, machine), answer in answers.items()
+        else Pool(name, machine, None, str(answer))
+        for (name, machine), answer in answers.items()
     ]
