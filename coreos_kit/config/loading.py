@@ -136,7 +136,8 @@ def _check_base_images(fields: Fields, bases: Bases, place: Place) -> None:
 
 
 def _default_cluster(fields: Fields, clusters: object, place: Place) -> str:
-    names = list(clusters) if isinstance(clusters, dict) else []
+    written = clusters if isinstance(clusters, dict) else {}
+    names = [name for name in written if re.fullmatch(words.NAME, name, re.ASCII)]
     chosen = fields.get("default_cluster")
     if chosen is None:
         if len(names) > 1 and place.findings.is_sound(place.path):
