@@ -222,7 +222,7 @@ def _standing(
     """Units of the kit that are not ours to place, whichever project's: they count for load and conflicts."""
     for unit in machine.units:
         if unit.project and unit.text is not None and unit.project != project and unit.name not in desired:
-            yield PlacementUnit(unit.name, Requirements.of(unit.name, unit.text))
+            yield PlacementUnit(unit.name, Requirements.as_found(unit.name, unit.text))
 
 
 def _stale_units(

@@ -66,7 +66,9 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
 
     What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy.
     """
-    verdict = verify(session, wait_s=SETTLE_S if result.changed else 0)
+    verdict = (
+        verify(session, wait_s=SETTLE_S) if result.changed else verify(session, observed=prepared.observed)
+    )
     broken = [
         f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
         for chain in verdict.chains

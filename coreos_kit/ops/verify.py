@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from coreos_kit.chain import Evidence, container_name, judge, places
 from coreos_kit.errors import KitError
 from coreos_kit.model.chain import Verdict
-from coreos_kit.model.cluster import EtcdEntry, ObservedMachine
+from coreos_kit.model.cluster import EtcdEntry, ObservedMachine, Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Bind, Cluster, HealthKind, LoadBalancer, Service
 from coreos_kit.ops.session import Session
@@ -17,30 +17,31 @@ REQUESTS_PER_BACKEND = 3
 POLL_S = 0.5
 
 
-def verify(session: Session, *, wait_s: float = 0) -> Verdict:
+def verify(session: Session, *, wait_s: float = 0, observed: Observation | None = None) -> Verdict:
     """Judge the whole chain; with `wait_s`, look again until every link holds or the time is over.
 
-    Changes nothing, but sends a few requests through each balancer.
+    Changes nothing, but sends a few requests through each balancer. `observed` saves the first look at the
+    machines, where one was taken a moment ago.
     """
     deadline = session.clock.now() + wait_s
     while True:
-        verdict = judge(gather(session))
+        verdict = judge(gather(session, observed))
+        observed = None
         if verdict.ok or session.clock.now() >= deadline:
             return verdict
         session.clock.sleep(POLL_S)
 
 
-def gather(session: Session) -> Evidence:
+def gather(session: Session, observed: Observation | None = None) -> Evidence:
     """Look at machines and etcd at once, then at the balancers; three round trips, however many units."""
     cluster = session.cluster
     prefixes = sorted({service.registration.prefix for service in cluster.services if service.registration})
     with ThreadPoolExecutor(max_workers=2) as pool:
-        looking = pool.submit(session.driver.observe, configured_units(cluster))
         asking = pool.submit(read_registrations, session, prefixes)
-        observed, (entries, etcd_error) = looking.result(), asking.result()
-    partial = Evidence(session.project.name, cluster, observed, entries, etcd_error)
-    probes, errors = _probe(session, _orders(partial))
-    return Evidence(session.project.name, cluster, observed, entries, etcd_error, probes, errors)
+        seen = observed or session.driver.observe(configured_units(cluster))
+        probes, errors = _probe(session, _orders(Evidence(session.project.name, cluster, seen)))
+        entries, etcd_error = asking.result()
+    return Evidence(session.project.name, cluster, seen, entries, etcd_error, probes, errors)
 
 
 def configured_units(cluster: Cluster) -> list[UnitName]:

@@ -1,6 +1,5 @@
 """Each link of the chain, broken behind the kit's back with plain tools: it turns red, what rests on it may, nothing else does."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +9,7 @@ from tests.lab.conftest import Kit
 
 UNIT = "apache@7777.service"
 SIDEKICK = "apache-discovery@7777.service"
+WATCHER = "$(pgrep -f '^/usr/bin/python3 -m balancer')"
 CHAIN = ["unit", "container", "key", "value", "ttl", "backend", "pool", "request"]
 
 # What each link rests on: only these may change colour with it.
@@ -119,12 +119,21 @@ def test_backend_a_backend_that_the_balancers_machine_cannot_reach(kit: Kit, mac
         kit.machine(balancer, f"iptables -D {rule}")
 
 
-def test_pool_a_balancer_whose_watcher_hangs(kit: Kit, machine: str, balancer: str) -> None:
-    kit.machine(balancer, "docker exec nginx_lb sh -c 'kill -STOP $(pgrep -f balancer | head -1)'")
+def test_pool_a_balancer_whose_running_pool_was_changed_by_hand(kit: Kit, machine: str, balancer: str) -> None:
+    others = "".join(
+        f"{entry['value']}\n"
+        for entry in kit("registrations", "--json").json["registrations"]
+        if not entry["value"].startswith(f"{kit.address_of(machine)}:")
+    )
+    kit.machine(balancer, f"kill -STOP {WATCHER}")
     try:
-        pass
+        socket = f"/proc/{WATCHER}/root/run/coreos-kit/pool.sock"
+        put = f"curl --silent --fail --unix-socket {socket} -X PUT --data-binary @- http://localhost/pool"
+        kit.machine(balancer, f"printf '{others}' | {put}")
+
+        assert_only(kit, "pool")
     finally:
-        kit.machine(balancer, "true")
+        kit.machine(balancer, f"kill -CONT {WATCHER}")
 
 
 def test_request_a_backend_that_the_balancers_container_cannot_reach(kit: Kit, machine: str, balancer: str) -> None:
@@ -150,4 +159,3 @@ def test_unreachable_a_machine_that_is_cut_off_makes_its_links_unknown_and_never
     }
     assert states[f"{UNIT} unit"] == "unknown"
     assert not any(state == "ok" for name, state in states.items() if name.startswith(UNIT))
-    subprocess.run(["true"], check=True)
