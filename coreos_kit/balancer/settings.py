@@ -114,7 +114,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     port = take("ETCD_PORT", _port, "2379", "a port from 1 to 65535")
     api = take("ETCD_API", _matching(re.compile("v[23]")), "v3", "v2 or v3")
     prefix = take("ETCD_PREFIX", _matching(_PREFIX), "/services/apache", "a path like /services/apache")
-    networks = take("POOL_NETWORK", parse_networks, None, "IPv4 networks like 10.0.0.0/16, comma separated")
+    networks = take("POOL_NETWORK", parse_networks, None, "IPv4 networks like 192.0.2.0/24, comma separated")
     upstream = take("UPSTREAM_NAME", _matching(_NAME), "apache", "a name of a-z, 0-9, '_', '.' and '-'")
     listen = take("LISTEN_PORT", _port, "80", "a port from 1 to 65535")
     renew = take("RENEW_S", _seconds, "10", "whole seconds from 1 to 3600")

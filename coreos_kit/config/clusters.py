@@ -173,7 +173,7 @@ def _check_kind(raw: Fields, place: Place) -> None:
     network = raw.get("network")
     if network is None or (isinstance(network, dict) and "private" not in network):
         place.at("network", "private").refuse_missing(
-            "the machines' private IPv4 network, such as 10.0.0.0/16"
+            "the machines' private IPv4 network, such as 192.0.2.0/24"
         )
 
 

@@ -196,7 +196,7 @@ ipv4 = checked(_ipv4)
 
 def network(value: Any, place: Place) -> str | None:
     """Read an IPv4 network, narrow enough to tell friends from strangers."""
-    allowed = "an IPv4 network such as 10.0.0.0/16"
+    allowed = "an IPv4 network such as 192.0.2.0/24"
     found = _network(value)
     if found is None:
         place.refuse(value, allowed)

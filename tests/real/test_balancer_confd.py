@@ -188,7 +188,7 @@ def test_an_unusable_environment_is_refused_with_everything_that_is_wrong(laid: 
     assert [line.partition("not started: ")[2] for line in done.stderr.splitlines()] == [
         "HOST_IP is etcd; it must be the IPv4 address that etcd answers on",
         "ETCD_PREFIX is a\\ b; it must be a path like /services/apache",
-        "POOL_NETWORK is ''; it must be IPv4 networks like 10.0.0.0/16, comma separated",
+        "POOL_NETWORK is ''; it must be IPv4 networks like 192.0.2.0/24, comma separated",
     ]
 
 

@@ -167,6 +167,6 @@ def test_an_unusable_environment_is_refused_with_everything_that_is_wrong(
     assert code == 2
     assert [line.partition("not started: ")[2] for line in balancer.said()[before:]] == [
         'HOST_IP is "etcd.example"; it must be the IP address that etcd answers on',
-        "POOL_NETWORK is not set; it must be IPv4 networks like 10.0.0.0/16, comma separated",
+        "POOL_NETWORK is not set; it must be IPv4 networks like 192.0.2.0/24, comma separated",
         'RENEW_S is "10; reboot"; it must be whole seconds from 1 to 3600',
     ]

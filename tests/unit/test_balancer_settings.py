@@ -35,7 +35,7 @@ def test_everything_can_be_told() -> None:
             "ETCD_PORT": "4001",
             "ETCD_API": "v2",
             "ETCD_PREFIX": "/a/b.c",
-            "POOL_NETWORK": "10.0.0.0/8,192.0.2.0/24",
+            "POOL_NETWORK": "198.51.100.0/24,192.0.2.0/24",
             "UPSTREAM_NAME": "web-1",
             "LISTEN_PORT": "8080",
             "RENEW_S": "3",
@@ -43,7 +43,7 @@ def test_everything_can_be_told() -> None:
     )
 
     assert told == Settings(
-        "fd00::1", 4001, "v2", "/a/b.c", parse_networks("10.0.0.0/8,192.0.2.0/24"), "web-1", 8080, 3
+        "fd00::1", 4001, "v2", "/a/b.c", parse_networks("198.51.100.0/24,192.0.2.0/24"), "web-1", 8080, 3
     )
 
 
@@ -84,7 +84,7 @@ def test_all_problems_are_told_at_once() -> None:
     assert refused.value.problems == [
         "HOST_IP is not set; it must be the IP address that etcd answers on",
         'ETCD_API is "v4"; it must be v2 or v3',
-        "POOL_NETWORK is not set; it must be IPv4 networks like 10.0.0.0/16, comma separated",
+        "POOL_NETWORK is not set; it must be IPv4 networks like 192.0.2.0/24, comma separated",
     ]
 
 

@@ -32,7 +32,7 @@ OWN = """
 [clusters.own]
 profile = "debian"
 machines = ["core@198.51.100.11", "core@198.51.100.12"]
-network = { private = "10.0.0.0/16" }
+network = { private = "192.0.2.0/24" }
 """
 JOB = """
 [services.job]
@@ -333,13 +333,13 @@ def test_a_cluster_needs_a_lab_or_machines_a_profile_and_a_network() -> None:
         'clusters.own.machines: missing; allowed: an array of SSH destinations such as ["core@198.51.100.11"],'
         ' or a table of machines; or lab = "default"',
         "clusters.own.profile: missing; allowed: coreos, flatcar, fedora-coreos, debian",
-        "clusters.own.network.private: missing; allowed: the machines' private IPv4 network, such as 10.0.0.0/16",
+        "clusters.own.network.private: missing; allowed: the machines' private IPv4 network, such as 192.0.2.0/24",
     ]
 
 
 @pytest.mark.parametrize(
     "line",
-    ['machines = ["a"]', 'network = { private = "10.0.0.0/8" }', 'push_to = "x"', 'host_keys = "strict"'],
+    ['machines = ["a"]', 'network = { private = "192.0.2.0/24" }', 'push_to = "x"', 'host_keys = "strict"'],
 )
 def test_a_lab_brings_its_own(line: str) -> None:
     key = line.split()[0]
@@ -359,7 +359,7 @@ def test_a_machine_listed_twice_is_refused() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("ssh", "core@198.51.100.11"), ("private_ip", "10.0.0.1"), ("public_ip", "198.51.100.11")],
+    [("ssh", "core@198.51.100.11"), ("private_ip", "192.0.2.1"), ("public_ip", "198.51.100.11")],
 )
 def test_two_machines_must_not_share_an_address(key: str, value: str) -> None:
     tables = f'[clusters.own.machines.a]\n{key} = "{value}"\n[clusters.own.machines.b]\n{key} = "{value}"'
@@ -370,8 +370,8 @@ def test_two_machines_must_not_share_an_address(key: str, value: str) -> None:
 
 
 def test_a_private_address_has_to_lie_in_the_private_network() -> None:
-    assert refusals(WEB + MACHINES + '[clusters.own.machines.a]\nprivate_ip = "10.1.0.1"') == [
-        'clusters.own.machines.a.private_ip: found "10.1.0.1"; allowed: an address inside 10.0.0.0/16 (network.private)'
+    assert refusals(WEB + MACHINES + '[clusters.own.machines.a]\nprivate_ip = "198.51.100.1"') == [
+        'clusters.own.machines.a.private_ip: found "198.51.100.1"; allowed: an address inside 192.0.2.0/24 (network.private)'
     ]
 
 

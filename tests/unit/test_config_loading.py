@@ -76,7 +76,7 @@ confd_interval_s = 3
 profile = "coreos"
 driver = "fleet"
 machines = ["core@198.51.100.11", "web2", "root@[2001:db8::1]:2222"]
-network = { private = "10.0.0.0/16" }
+network = { private = "192.0.2.0/24" }
 push_to = "127.0.0.1:5000"
 host_keys = "accept-new"
 
@@ -103,11 +103,11 @@ lab = "two"
 
 [clusters.tables]
 profile = "debian"
-network = { private = "10.1.0.0/16" }
+network = { private = "203.0.113.0/24" }
 [clusters.tables.machines.web1]
 ssh = "core@198.51.100.11"
 metadata = { region = "fra" }
-private_ip = "10.1.0.11"
+private_ip = "203.0.113.11"
 public_ip = "198.51.100.11"
 [clusters.tables.machines.web2]
 """
@@ -146,7 +146,7 @@ def test_the_example_says_what_the_design_says() -> None:
         ),
     )
     assert production.services[0].instances == ("7777", "8888", "9999")
-    assert production.private_network == "10.0.0.0/16"
+    assert production.private_network == "192.0.2.0/24"
     assert not production.accept_new_host_keys
 
 
@@ -231,7 +231,7 @@ def test_a_table_of_machines_says_more_and_defaults_to_the_name_as_the_ssh_alias
     machines = parse_project(EVERYTHING, CHECKOUT).clusters["tables"].machines
 
     assert machines == (
-        MachineEntry("web1", "core@198.51.100.11", {"region": "fra"}, "10.1.0.11", "198.51.100.11"),
+        MachineEntry("web1", "core@198.51.100.11", {"region": "fra"}, "203.0.113.11", "198.51.100.11"),
         MachineEntry("web2", "web2"),
     )
 

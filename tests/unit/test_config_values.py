@@ -26,7 +26,7 @@ IMAGE_PREFIX = (
 )
 DESTINATION = "a destination of ssh: [user@]host[:port], or an alias of ~/.ssh/config"
 ENDPOINT = "http://host:port or https://host:port, without a path"
-NETWORK = "an IPv4 network such as 10.0.0.0/16"
+NETWORK = "an IPv4 network such as 192.0.2.0/24"
 VOLUME = "/path/here:/path/there or volume:/path/there, with :ro or other options behind"
 KITS_OWN = "arguments other than --name, --detach, -d, --restart, --cidfile: the kit sets those itself"
 
@@ -39,7 +39,7 @@ BASE = {
     "clusters.own": {
         "profile": '"debian"',
         "machines": '["core@198.51.100.11"]',
-        "network": '{ private = "10.0.0.0/16" }',
+        "network": '{ private = "192.0.2.0/24" }',
     },
     "clusters.own.etcd": {"endpoints": '["https://etcd.example:2379"]'},
 }
@@ -183,8 +183,8 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(
         ("load_balancers.lb", "confd", '{ sha256 = "12" }', 'confd.sha256: found "12"; allowed: 64 lower-case hex digits'),
         ("load_balancers.lb", "confd", '{ url = "file:///x" }', 'confd.url: found "file:///x"; allowed: an http or https address of a file'),
         ("load_balancers.lb", "confd", '{ path = "" }', 'confd.path: found ""; allowed: a path to a file, not empty'),
-        ("clusters.own", "network", '{ private = "10.0.0.5/16" }', f'network.private: found "10.0.0.5/16"; allowed: {NETWORK}; did you mean 10.0.0.0/16?'),
-        ("clusters.own", "network", '{ private = "10.0.0.0" }', f'network.private: found "10.0.0.0"; allowed: {NETWORK}'),
+        ("clusters.own", "network", '{ private = "192.0.2.5/24" }', f'network.private: found "192.0.2.5/24"; allowed: {NETWORK}; did you mean 192.0.2.0/24?'),
+        ("clusters.own", "network", '{ private = "192.0.2.0" }', f'network.private: found "192.0.2.0"; allowed: {NETWORK}'),
         ("clusters.own", "network", '{ private = "fd00::/8" }', f'network.private: found "fd00::/8"; allowed: {NETWORK}'),
         ("clusters.own", "network", '{ private = "0.0.0.0/0" }', f'network.private: found "0.0.0.0/0"; allowed: {NETWORK}: /8 or narrower, neither link-local nor multicast'),
         ("clusters.own", "network", '{ private = "169.254.0.0/16" }', f'network.private: found "169.254.0.0/16"; allowed: {NETWORK}: /8 or narrower, neither link-local nor multicast'),
@@ -194,7 +194,7 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(
         ("clusters.own", "machines", '["web1:99999"]', f'machines[0]: found "web1:99999"; allowed: {DESTINATION}'),
         ("clusters.own", "machines", "[5]", "machines[0]: found 5; allowed: a string"),
         ("clusters.own", "machines", '{ "a b" = {} }', 'machines."a b": found the name "a b"; allowed: letters, digits and _ . : -, beginning with a letter or digit, at most 63'),
-        ("clusters.own", "machines", '{ a = { private_ip = "10.0.0.256" } }', 'machines.a.private_ip: found "10.0.0.256"; allowed: an IPv4 address'),
+        ("clusters.own", "machines", '{ a = { private_ip = "192.0.2.256" } }', 'machines.a.private_ip: found "192.0.2.256"; allowed: an IPv4 address'),
         ("clusters.own", "machines", '{ a = { metadata = { r = "a b" } } }', 'machines.a.metadata.r: found "a b"; allowed: letters, digits and _ . / : @ + ~ -'),
         ("clusters.own.etcd", "endpoints", '["etcd.example:2379"]', f'endpoints[0]: found "etcd.example:2379"; allowed: {ENDPOINT}'),
         ("clusters.own.etcd", "endpoints", '["https://etcd.example"]', f'endpoints[0]: found "https://etcd.example"; allowed: {ENDPOINT}'),
