@@ -113,7 +113,7 @@ class _Started:
             if self._stdin:
                 self._channel.sendall(self._stdin)
             self._channel.shutdown_write()
-        except OSError:
+        except (OSError, EOFError, paramiko.SSHException):
             pass  # the command does not want (all of) it, or is gone: its exit code says so
 
 

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,9 +25,11 @@ from coreos_kit.adapters.ssh_known_hosts import KnownHosts, algorithms
 from coreos_kit.adapters.ssh_proxy import ProxyCommand
 from coreos_kit.errors import KitError, Unreachable
 
-MAX_SESSIONS = 8  # at a time on one connection; sshd's MaxSessions is 10 unless somebody lowered it
+MAX_SESSIONS = 6  # at a time on one connection; sshd's MaxSessions is 10 unless somebody lowered it
 _KEEPALIVE_S = 15
 _DEAD_AFTER_MS = 30_000
+_CONNECT_FAILED = 2  # RFC 4254, 5.1
+_AGAIN_S = 0.05
 
 # A transport's thread logs a traceback for whatever ends it, beside the exception that its user gets.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL + 1)
@@ -66,17 +69,19 @@ class Link:
             self._sessions.release()
 
     def _open_session(self, timeout_s: float) -> paramiko.Channel:
+        deadline = time.monotonic() + timeout_s
         with self._translated():
             transport, is_fresh = self._transport()
-            try:
-                return transport.open_session(timeout=timeout_s)
-            except paramiko.ChannelException:
-                raise  # it answers: the connection is alive
-            except (paramiko.SSHException, OSError, EOFError):
-                if is_fresh:
-                    raise
-                self._forget(transport)
-                return self._transport()[0].open_session(timeout=timeout_s)
+            while True:
+                try:
+                    return transport.open_session(timeout=max(0.1, deadline - time.monotonic()))
+                except (paramiko.SSHException, OSError, EOFError) as error:
+                    if _has_too_many_sessions(error) and time.monotonic() < deadline - _AGAIN_S:
+                        time.sleep(_AGAIN_S)
+                    elif is_fresh or transport.is_active():
+                        raise
+                    else:
+                        transport, is_fresh = self._transport()
 
     def open_direct(self, host: str, port: int, origin: tuple[str, int]) -> paramiko.Channel:
         """Open a channel to an address as the machine sees it; refused, paramiko's own exceptions say so."""
@@ -121,11 +126,6 @@ class Link:
                 self._disconnect()
                 raise Unreachable(f"the connection to {self.machine} has been closed", machine=self.machine)
             return self._connection.transport, True
-
-    def _forget(self, transport: paramiko.Transport) -> None:
-        with self._lock:
-            if self._connection is not None and self._connection.transport is transport:
-                self._disconnect()
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -210,3 +210,13 @@ class Link:
         except TRANSLATED as error:
             proxy = self._proxy.complaint() if self._proxy else ""
             raise translate(error, self.machine, self.settings, details=[proxy] if proxy else []) from error
+
+
+def _has_too_many_sessions(error: Exception) -> bool:
+    """Whether sshd refused one more session: ours of a moment ago may still be on their way out.
+
+    Of two refusals at once paramiko gives the reason to one thread only, and these words to the other.
+    """
+    if isinstance(error, paramiko.ChannelException):
+        return error.code == _CONNECT_FAILED
+    return str(error) == "Unable to open channel."
