@@ -170,6 +170,11 @@ class Backend:
         self.server.shutdown()
         self.server.server_close()
 
+    def revive(self) -> None:
+        """Serve again, on the same port."""
+        self.server = _serving(self.server.server_address)
+        self.server.backend = self  # type: ignore[attr-defined]
+
 
 class _Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
@@ -190,16 +195,21 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
+def _serving(address: tuple[str, int]) -> ThreadingHTTPServer:
+    server = _Server(address, _Answers)
+    Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    return server
+
+
 @pytest.fixture
 def backends() -> Iterator[Callable[[], Backend]]:
     """Give a function that starts another backend on loopback."""
     started: list[Backend] = []
 
     def start() -> Backend:
-        server = _Server(("127.0.0.1", 0), _Answers)
+        server = _serving(("127.0.0.1", 0))
         backend = Backend(f"127.0.0.1:{server.server_address[1]}", server, [])
         server.backend = backend  # type: ignore[attr-defined]
-        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         started.append(backend)
         return backend
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 import statistics
 import threading
 import time
@@ -96,6 +97,51 @@ def test_a_killed_backend_fails_no_request(
     assert set(answers) == {(200, lives.address)}
     # The one that refused is asked once in a while, not every second time.
     assert len([line for line in balancer.log() if f"{dies.address}, {lives.address}" in line]) == 1
+
+
+def test_a_backend_that_failed_and_registers_anew_gets_its_turn_at_once(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    stays, returns = backends(), backends()
+    real_etcd.put(api, f"{KEY}1", stays.address)
+    real_etcd.put(api, f"{KEY}2", returns.address)
+    eventually(lambda: len(balancer.servers()) == 2)
+    returns.kill()
+    assert {balancer.get()[1] for _ in range(4)} == {stays.address}
+
+    real_etcd.delete(api, f"{KEY}2")
+    eventually(lambda: len(balancer.servers()) == 1)
+    returns.revive()
+    real_etcd.put(api, f"{KEY}2", returns.address)
+    eventually(lambda: len(balancer.servers()) == 2)
+
+    assert {balancer.get()[1] for _ in range(2)} == {stays.address, returns.address}
+
+
+def test_a_machine_that_does_not_even_refuse_costs_one_request_two_seconds(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    lives = backends()
+    with contextlib.ExitStack() as sockets:
+        silent = sockets.enter_context(socket.socket())
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(0)
+        for _ in range(4):  # its queue is full, so the kernel drops what else comes
+            waiting = sockets.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(silent.getsockname())
+        real_etcd.put(api, f"{KEY}1", lives.address)
+        real_etcd.put(api, f"{KEY}2", f"127.0.0.1:{silent.getsockname()[1]}")
+        eventually(lambda: len(balancer.servers()) == 2)
+
+        took = []
+        for _ in range(10):
+            start = time.monotonic()
+            assert balancer.get() == (200, lives.address)
+            took.append(time.monotonic() - start)
+
+    assert 1.9 <= max(took) <= 3.0
+    assert len([seconds for seconds in took if seconds > 0.5]) == 1
 
 
 def test_servers_take_turns(
