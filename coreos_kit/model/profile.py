@@ -31,6 +31,7 @@ class Profile:
     dependency: Dependency
     pull_may_fail: bool  # whether a failing pull leaves the start alone
     etcd_port: int = 2379
+    init: bool = False  # whether containers get a first process (--init) that hands signals on
 
 
 # -i, because a transaction comes on standard input; -e NAME hands on the host's own.
@@ -66,6 +67,7 @@ DEBIAN = Profile(
     restart="always",
     dependency=Dependency.WANTS,
     pull_may_fail=True,
+    init=True,
 )
 
 # etcd-member.service conflicts with a unit called etcd.service, so that name must not be pulled in.
@@ -80,6 +82,7 @@ FEDORA_COREOS = replace(
     engine="podman",
     engine_path="/usr/bin/podman",
     engine_unit="",
+    init=False,  # podman's --init needs catatonit on the host, and without it nothing starts
 )
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

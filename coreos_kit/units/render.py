@@ -185,9 +185,9 @@ def _render(project: Project, templates: Templates, blueprint: _Blueprint, known
 
 def _refuse_long_lines(text: str, source: str, name: UnitName) -> None:
     for number, line in enumerate(text.split("\n"), 1):
-        if len(line.encode()) >= MAX_LINE_BYTES:
+        if (size := len(line.encode())) >= MAX_LINE_BYTES:
             raise InvalidUnit(
-                f"{name}: line {number} has {len(line.encode())} bytes; allowed: {MAX_LINE_BYTES - 1}, as for fleet",
+                f"{name}: line {number} has {size} bytes, and fleet takes fewer than {MAX_LINE_BYTES}",
                 details=[f"rendered from {source}", f"it begins: {line[:60]}"],
                 hint="Move a long value into a file, and mount it as a volume.",
             )

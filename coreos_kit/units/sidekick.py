@@ -1,7 +1,7 @@
 """The sidekick's two scripts: the loop that keeps a registration alive, and what ExecStop runs to leave.
 
-The scripts are constant texts in scripts/, in bash with curl and etcdctl, which is what the machines have. A few
-assignments before them carry the values; $1 is the instance. docs/decisions/sidekick.md says how they behave.
+The scripts are constant texts in scripts/, in bash with curl and etcdctl, which is what the machines have.
+A few assignments before them carry the values; $1 is the instance. docs/decisions/sidekick.md has the rest.
 """
 
 from functools import cache

@@ -202,9 +202,8 @@ def _container_arguments(
 
 
 def _engine_arguments(profile: Profile) -> list[str]:
-    # A first process that hands signals on: many commands ignore them there, and a stop would end in SIGKILL
-    # after 10 s. The Docker of the coreos profile's days has no --init.
-    return ["--init"] if profile.restart else []
+    # Many commands ignore SIGTERM as a container's first process, and a stop would end in SIGKILL after 10 s.
+    return ["--init"] if profile.init else []
 
 
 def _etcd_units(cluster: Cluster) -> list[str]:
