@@ -18,7 +18,7 @@ SOURCES = {path.name: path.read_text() for path in (REPOSITORY / "unit_templates
 
 LOOP = (
     "The guide's loop looks every 20 s only, so that a start takes up to 20 s to register and a dead backend"
-    " stays as long; it removes whatever the key holds, and writes every page that curl gets into the journal."
+    " stays as long; it removes whatever the key holds, and writes each page that it gets into the journal."
 )
 LEAVE = "The guide removes the key whoever holds it, and does not wait for requests that are under way."
 GUARD = (
