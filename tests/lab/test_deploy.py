@@ -7,7 +7,12 @@ from tests.lab.conftest import Kit
 
 
 def fetch(address: str) -> str:
-    done = subprocess.run(["curl", "-fsS", "--noproxy", "*", "-m", "5", f"http://{address}/"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["curl", "-fsS", "--noproxy", "*", "-m", "5", f"http://{address}/"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout
 
 
@@ -38,7 +43,9 @@ def test_an_edited_template_is_shown_by_plan_applied_by_deploy_and_holds(kit: Ki
 
     assert "replace apache@7777.service" in planned
     assert "+Environment=EDITED=yes" in planned
-    assert "EDITED=yes" in kit.machine(kit.machine_of("apache@7777.service"), "systemctl show -p Environment apache@7777.service")
+    assert "EDITED=yes" in kit.machine(
+        kit.machine_of("apache@7777.service"), "systemctl show -p Environment apache@7777.service"
+    )
     kit("verify")
     kit.edit(template, "\nEnvironment=EDITED=yes", "")
     kit("deploy", "--yes")

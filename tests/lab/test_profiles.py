@@ -10,10 +10,14 @@ from tests.lab.conftest import Kit
 
 def dress(kit: Kit, profile: str) -> None:
     """Give the lab's machines the names of a profile, in place, and say so in the configuration."""
-    subprocess.run([sys.executable, "-m", "coreos_kit", "lab", "up", "--name", kit.lab, "--profile", profile], check=True)
+    subprocess.run(
+        [sys.executable, "-m", "coreos_kit", "lab", "up", "--name", kit.lab, "--profile", profile], check=True
+    )
     text = (kit.workspace / "coreos-kit.toml").read_text()
     head, lab = text.split("[clusters.lab]")
-    (kit.workspace / "coreos-kit.toml").write_text(head + "[clusters.lab]" + lab.replace('profile = "debian"', f'profile = "{profile}"', 1))
+    (kit.workspace / "coreos-kit.toml").write_text(
+        head + "[clusters.lab]" + lab.replace('profile = "debian"', f'profile = "{profile}"', 1)
+    )
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,7 +34,9 @@ def _debian_again(site: Kit) -> object:
     ("flatcar", "etcd-member.service", "v3", "docker"),
     ("fedora-coreos", "etcd-member.service", "v3", "podman"),
 ])  # fmt: skip
-def test_a_profile_is_deployed_and_verified(site: Kit, profile: str, etcd_unit: str, api: str, engine: str) -> None:
+def test_a_profile_is_deployed_and_verified(
+    site: Kit, profile: str, etcd_unit: str, api: str, engine: str
+) -> None:
     dress(site, profile)
 
     site("deploy", "--yes", "--timeout", "120")
@@ -42,4 +48,6 @@ def test_a_profile_is_deployed_and_verified(site: Kit, profile: str, etcd_unit: 
     registered = [entry["value"] for entry in site("registrations", "--json").json["registrations"]]
     assert len(registered) == 2
     if api == "v2":
-        assert "/services/apache/" in site.machine(machine, "curl -s http://127.0.0.1:2379/v2/keys/services/apache")
+        assert "/services/apache/" in site.machine(
+            machine, "curl -s http://127.0.0.1:2379/v2/keys/services/apache"
+        )

@@ -110,7 +110,9 @@ def test_ttl_a_key_that_would_stay_for_ever(kit: Kit, machine: str) -> None:
         assert_only(kit, "ttl")
 
 
-def test_backend_a_backend_that_the_balancers_machine_cannot_reach(kit: Kit, machine: str, balancer: str) -> None:
+def test_backend_a_backend_that_the_balancers_machine_cannot_reach(
+    kit: Kit, machine: str, balancer: str
+) -> None:
     rule = f"OUTPUT -p tcp -d {kit.address_of(machine)} --dport 7777 -j REJECT"
     kit.machine(balancer, f"iptables -I {rule}")
     try:
@@ -119,7 +121,9 @@ def test_backend_a_backend_that_the_balancers_machine_cannot_reach(kit: Kit, mac
         kit.machine(balancer, f"iptables -D {rule}")
 
 
-def test_pool_a_balancer_whose_running_pool_was_changed_by_hand(kit: Kit, machine: str, balancer: str) -> None:
+def test_pool_a_balancer_whose_running_pool_was_changed_by_hand(
+    kit: Kit, machine: str, balancer: str
+) -> None:
     others = "".join(
         f"{entry['value']}\n"
         for entry in kit("registrations", "--json").json["registrations"]
@@ -136,7 +140,9 @@ def test_pool_a_balancer_whose_running_pool_was_changed_by_hand(kit: Kit, machin
         kit.machine(balancer, f"kill -CONT {WATCHER}")
 
 
-def test_request_a_backend_that_the_balancers_container_cannot_reach(kit: Kit, machine: str, balancer: str) -> None:
+def test_request_a_backend_that_the_balancers_container_cannot_reach(
+    kit: Kit, machine: str, balancer: str
+) -> None:
     rule = f"FORWARD -p tcp -d {kit.address_of(machine)} --dport 7777 -j REJECT"
     kit.machine(balancer, f"iptables -I {rule}")
     try:
@@ -145,7 +151,9 @@ def test_request_a_backend_that_the_balancers_container_cannot_reach(kit: Kit, m
         kit.machine(balancer, f"iptables -D {rule}")
 
 
-def test_unreachable_a_machine_that_is_cut_off_makes_its_links_unknown_and_never_ok(kit: Kit, machine: str) -> None:
+def test_unreachable_a_machine_that_is_cut_off_makes_its_links_unknown_and_never_ok(
+    kit: Kit, machine: str
+) -> None:
     lab = ["--name", kit.lab]
     kit("lab", "cut", *lab, machine)
     try:
@@ -155,7 +163,9 @@ def test_unreachable_a_machine_that_is_cut_off_makes_its_links_unknown_and_never
 
     assert verdict.code in (1, 4)
     states = {
-        f"{chain['unit']} {link['link']}": link["state"] for chain in verdict.json["chains"] for link in chain["links"]
+        f"{chain['unit']} {link['link']}": link["state"]
+        for chain in verdict.json["chains"]
+        for link in chain["links"]
     }
     assert states[f"{UNIT} unit"] == "unknown"
     assert not any(state == "ok" for name, state in states.items() if name.startswith(UNIT))
