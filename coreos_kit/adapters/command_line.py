@@ -32,10 +32,11 @@ def shown(argv: Sequence[str], limit: int = 200) -> str:
     line = shlex.join(argv)
     if len(line) <= limit and "\n" not in line:
         return line
-    if argv[-1:] and "bash" in argv and "-c" in argv:
-        at = argv.index("-c") + 2
-        return shlex.join([*argv[: at - 1], "…", *argv[at + 1 :]])[:limit]
-    return line.splitlines()[0][: limit - 1] + "…"
+    words = [shlex.quote(word) for word in argv]
+    if "bash" in argv and "-c" in argv[:-1]:
+        words[list(argv).index("-c") + 1] = "…"
+    line = " ".join(words).replace("\n", " ")
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def fate(code: int) -> str:
