@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Callable, Protocol, Union
+from typing import Callable, List, Protocol, Union
 
 from .etcd import EtcdV2, EtcdV3, Snapshot
 from .pool import Pool, TooManyRegistrations, pool_of
@@ -15,13 +15,15 @@ CHECK_S = 5.0  # how often etcd is read though nothing seems to change: a dead p
 PACE_S = 0.02  # many changes at once are read together
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 2.0
+WORTH_SAYING = 3  # a watch may break once or twice when etcd restarts
 
 
 @dataclass(frozen=True)
 class Seen:
-    """Etcd was read, and gives this pool."""
+    """Etcd was read, and gives this pool; and what is wrong with the watch, if it does not hold."""
 
     pool: Pool
+    watch_problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,21 +57,25 @@ def follow(
     A watch that breaks is no outage as long as reading works: then this is polling, and the pool current.
     """
     read_pause = watch_pause = FIRST_PAUSE_S
+    broken: List[str] = []
     while True:
         try:
             snapshot = store.read()
-            tell(Seen(pool_of(snapshot.registrations, settings.networks, prefix=settings.prefix)))
+            pool = pool_of(snapshot.registrations, settings.networks, prefix=settings.prefix)
         except (Unreachable, TooManyRegistrations) as error:
             tell(Lost(str(error)))
             sleep(read_pause)
             read_pause = min(2 * read_pause, LONGEST_PAUSE_S)
             continue
+        tell(Seen(pool, broken[-1] if len(broken) >= WORTH_SAYING else ""))
         read_pause = FIRST_PAUSE_S
         try:
             store.wait(snapshot, CHECK_S)
-        except Unreachable:
+        except Unreachable as error:
+            broken = [*broken[1 - WORTH_SAYING :], str(error)]
             sleep(watch_pause)
             watch_pause = min(2 * watch_pause, LONGEST_PAUSE_S)
         else:
-            sleep(PACE_S)
+            broken = []
             watch_pause = FIRST_PAUSE_S
+            sleep(PACE_S)

@@ -40,7 +40,7 @@ class Kept:
     @property
     def held(self) -> Tuple[str, ...]:
         """The servers that are in the pool although etcd does not have them (now)."""
-        return tuple(server for server in self.servers if server not in self.seen)
+        return without(self.servers, self.seen)
 
     def lost(self, now: float) -> Kept:
         """Etcd can't be read: keep what is there."""
@@ -69,4 +69,10 @@ class Kept:
             return ()
         if now < self.back_at + SETTLING_S:
             return sort_servers((*self.awaited, *seen))
-        return tuple(server for server in self.awaited if server not in seen)
+        return without(self.awaited, seen)
+
+
+def without(servers: Tuple[str, ...], others: Tuple[str, ...]) -> Tuple[str, ...]:
+    """Return the servers that are not among `others`, in their order."""
+    known = set(others)
+    return tuple(server for server in servers if server not in known)

@@ -18,6 +18,7 @@ class State:
 
     problem: str
     since: float
+    watch_problem: str = ""
 
     def __str__(self) -> str:
         """Return the word that people and `verify` read."""
@@ -30,7 +31,7 @@ def state_text(etcd: State, refused: Sequence[Refusal], held: Sequence[str], pro
     """Return the file that the watcher keeps beside Nginx's pool. Pure ASCII, and safe to print."""
     state = {
         "etcd": str(etcd),
-        "etcd_problem": etcd.problem,
+        "etcd_problem": etcd.problem or etcd.watch_problem,
         "held": list(held),
         "refused": [asdict(refusal) for refusal in refused],
         "configuration_problem": problem,

@@ -12,14 +12,14 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Optional, Tuple, Union
 
 from .door import DoorClosed, give_pool, pool_text, running_pool
 from .files import replace_file
 from .following import Lost, Seen, follow, store_for
 from .generations import Generations, NothingToRun
-from .keeping import Kept
+from .keeping import Kept, without
 from .nginx_process import NginxProcess, reap_strangers
 from .pool import Refusal, sort_servers, why_refused
 from .settings import Paths, Settings
@@ -29,6 +29,7 @@ TICK_S = 0.5
 BUSY_TICK_S = 0.02
 RELOAD_S = 5.0
 _MAX_REFUSALS_SAID = 10
+_MAX_CHANGES_SAID = 20
 _NOT_READ_YET = "not read yet"
 
 
@@ -118,6 +119,9 @@ class Watcher:
             waiting = f"; {len(self._kept.held)} that it misses stay for {self._settings.hold_s:.0f} s"
             say(f"etcd is there{waiting if self._kept.held else ''}")
             self._etcd = State(problem="", since=time.time())
+        if seen.watch_problem and not self._etcd.watch_problem:
+            say(f"the watch on etcd does not hold: {seen.watch_problem}; it is read again and again instead")
+        self._etcd = replace(self._etcd, watch_problem=seen.watch_problem)
         new = [refusal for refusal in seen.pool.refused if refusal not in self._refused]
         for refusal in new[:_MAX_REFUSALS_SAID]:
             say(str(refusal))
@@ -215,9 +219,11 @@ class Watcher:
 
 
 def _change(before: Tuple[str, ...], after: Tuple[str, ...]) -> str:
-    changes = [f"+{server}" for server in after if server not in before]
-    changes += [f"-{server}" for server in before if server not in after]
-    return f"pool: {' '.join(changes)} ({_count(after)})" if changes else f"pool: {_count(after)}"
+    come, gone = without(after, before), without(before, after)
+    said = [f"+{server}" for server in come] + [f"-{server}" for server in gone]
+    if len(said) > _MAX_CHANGES_SAID:
+        said = [f"+{len(come)} -{len(gone)}"]
+    return f"pool: {' '.join([*said, ''])}({_count(after)})"
 
 
 def _count(servers: Tuple[str, ...]) -> str:

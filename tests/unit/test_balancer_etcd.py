@@ -202,7 +202,8 @@ def test_an_etcd_that_can_not_be_read_is_tried_again_ever_more_slowly() -> None:
 def test_a_broken_watch_is_no_outage_while_reading_works() -> None:
     told, slept = followed([None] * 7, ["closed"] * 6 + [None])
 
-    assert told == [Seen(Pool(("10.132.0.11:80",)))] * 7
+    pool = Pool(("10.132.0.11:80",))
+    assert told == [Seen(pool)] * 3 + [Seen(pool, "closed")] * 4
     assert slept == [0.1, 0.2, 0.4, 0.8, 1.6, LONGEST_PAUSE_S, PACE_S]
 
 
