@@ -5,6 +5,7 @@ made here, in every hierarchy: a systemd takes over the group that it is booted 
 """
 
 import errno
+import os
 import time
 from pathlib import Path
 
@@ -65,7 +66,7 @@ def _remove(folder: Path) -> None:
 
 def processes_in(marks: tuple[str, ...]) -> list[int]:
     """Return the processes whose group's path (with a slash at its end) holds one of `marks`."""
-    return [pid for pid in _pids() if any(mark in _groups_of(pid) for mark in marks)]
+    return [pid for pid in _pids() if (groups := _groups_of(pid)) and any(mark in groups for mark in marks)]
 
 
 def namespace_pids(pid: int) -> list[int]:
@@ -79,12 +80,13 @@ def namespace_pids(pid: int) -> list[int]:
 
 
 def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]  # noqa: PTH208 (asked for many times a second)
 
 
 def _groups_of(pid: int) -> str:
     try:
-        text = Path(f"/proc/{pid}/cgroup").read_text("utf-8", "replace")
+        with open(f"/proc/{pid}/cgroup", "rb") as file:  # noqa: PTH123 (likewise)
+            lines = file.read().decode("utf-8", "replace").splitlines()
     except (FileNotFoundError, ProcessLookupError):
         return ""
-    return "".join(line.split(":", 2)[2] + "/\n" for line in text.splitlines())
+    return "".join(line.split(":", 2)[2] + "/\n" for line in lines)

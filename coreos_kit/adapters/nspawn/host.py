@@ -20,6 +20,8 @@ TOOLS = {
     "iptables": "iptables",
     "ssh-keygen": "openssh-client",
     "nsenter": "util-linux",
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
 }
 
 _ENVIRONMENT = ("http_proxy", "https_proxy", "no_proxy")
@@ -71,13 +73,6 @@ def clean_environment() -> dict[str, str]:
 def script(name: str) -> str:
     """Return the text of one of the constant shell scripts in `scripts/`."""
     return resources.files(__package__).joinpath("scripts", name).read_text("utf-8")
-
-
-def run_script(
-    name: str, *args: str, env: Mapping[str, str] | None = None, timeout_s: float = 120
-) -> Completed:
-    """Run a script of `scripts/` on the workstation; values reach it as positional arguments only."""
-    return run(["/bin/bash", "-c", script(name), name, *args], env=env, timeout_s=timeout_s)
 
 
 def refuse_unless_able() -> None:

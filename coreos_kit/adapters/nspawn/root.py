@@ -6,13 +6,13 @@ A folder of the cache is either complete or called `….part`: whoever is interr
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from coreos_kit.adapters.nspawn import mounts
-from coreos_kit.adapters.nspawn.host import run, run_script, script
+from coreos_kit.adapters.nspawn.host import run, script
 from coreos_kit.adapters.nspawn.sources import SUITE, Upstream
 from coreos_kit.adapters.nspawn.state import cache_folder, lab_roots, locked
 from coreos_kit.ports import Progress
@@ -26,6 +26,13 @@ PODMAN_PACKAGES = ("podman", "crun", "aardvark-dns", "netavark")
 
 _SCRIPTS = ("make-base.sh", "install-packages.sh", "settle-root.sh")
 _INSTALL_TIMEOUT_S = 1800
+
+# In mount and process namespaces of its own, and with a death signal: nothing of an installation outlives us, not
+# even after a kill -9, and neither do debootstrap's mounts.
+_CONTAINED = (
+    "setpriv", "--pdeathsig", "KILL",
+    "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ def _make_root(folder: Path, upstream: Upstream, progress: Progress) -> float:
             step,
         )
         env = {"http_proxy": upstream.proxy} if upstream.proxy else {}
-        run_script("make-base.sh", *arguments, env=env, timeout_s=_INSTALL_TIMEOUT_S)
+        _contained(script("make-base.sh"), *arguments, env=env)
 
     progress(f"making the machines' root file system in {folder} (once)")
     download_s = _timed(progress, f"downloaded Debian {SUITE}", lambda: base("download"))
@@ -143,9 +150,14 @@ def _install(root: Path, upstream: Upstream, step: str, packages: tuple[str, ...
 
 
 def _inside(root: Path, text: str, *args: str) -> None:
-    """Run a script in a root, in mount and process namespaces of its own: nothing of it outlives us."""
-    separate = ["unshare", "--mount", "--pid", "--fork", "--kill-child", f"--root={root}", "--mount-proc"]
-    run([*separate, "/bin/bash", "-c", text, "inside", *args], timeout_s=_INSTALL_TIMEOUT_S)
+    _contained(text, *args, options=[f"--root={root}"])
+
+
+def _contained(
+    text: str, *args: str, options: Sequence[str] = (), env: Mapping[str, str] | None = None
+) -> None:
+    argv = [*_CONTAINED, *options, "/bin/bash", "-c", text, "install", *args]
+    run(argv, env=env, timeout_s=_INSTALL_TIMEOUT_S)
 
 
 def _clear_leftovers(cache: Path) -> None:
