@@ -77,9 +77,10 @@ def test_a_workstation_without_a_debian_mirror_is_refused() -> None:
 
 
 def test_proxies_come_along_and_the_rest_of_apt_s_settings_does_not() -> None:
-    dump = 'APT::Architecture "amd64";\nAcquire::http::Proxy "http://p.example:3128";\nAcquire::https::Proxy "";\n'
+    proxy = 'Acquire::http::Proxy "http://p.example:3128";\n'
+    dump = f'APT::Architecture "amd64";\n{proxy}Acquire::https::Proxy "";\n'
 
-    assert apt_settings(dump) == 'Acquire::http::Proxy "http://p.example:3128";\n'
+    assert apt_settings(dump) == proxy
 
 
 def test_a_name_server_on_loopback_is_of_no_use_to_a_machine() -> None:

@@ -27,8 +27,8 @@ PODMAN_PACKAGES = ("podman", "crun", "aardvark-dns", "netavark")
 _SCRIPTS = ("make-base.sh", "install-packages.sh", "settle-root.sh")
 _INSTALL_TIMEOUT_S = 1800
 
-# In mount and process namespaces of its own, and with a death signal: no process and no mount of an installation
-# outlives us, not even after a kill -9.
+# In mount and process namespaces of its own, and with a death signal: nothing of an installation outlives us,
+# neither a process nor a mount, not even after a kill -9.
 _CONTAINED = (
     "setpriv", "--pdeathsig", "KILL",
     "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",
