@@ -13,7 +13,7 @@ _TIMEOUT_S = 1.0
 _MAX_BYTES = 256 * 1024
 
 
-class DoorClosed(Exception):  # noqa: N818 - named like the kit's other errors
+class DoorClosed(Exception):
     """Nginx does not answer on its socket, or refuses what it was given."""
 
 

@@ -26,7 +26,7 @@ _KEPT_GENERATIONS = 3
 _Signature = Tuple[Tuple[str, int, int, int], ...]
 
 
-class NothingToRun(Exception):  # noqa: N818 - named like the kit's other errors
+class NothingToRun(Exception):
     """Not even the kit's own configuration passes Nginx's test."""
 
 

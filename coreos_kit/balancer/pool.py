@@ -23,7 +23,7 @@ _LONGEST_SERVER = len("255.255.255.255:65535")
 _NEVER = tuple(ipaddress.IPv4Network(n) for n in ("0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"))
 
 
-class TooManyRegistrations(ValueError):  # noqa: N818 - named like the kit's other errors
+class TooManyRegistrations(ValueError):
     """There are more registrations than a pool may have; better the last good pool than part of this one."""
 
 

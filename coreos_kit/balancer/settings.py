@@ -13,12 +13,15 @@ from typing import Callable, List, Mapping, Optional, Tuple, TypeVar
 
 from .pool import parse_networks, shown
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,62}", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_HOST_NAME = re.compile(
+    r"(?=.{1,253}$)[A-Za-z][A-Za-z0-9-]{0,62}(\.[A-Za-z0-9][A-Za-z0-9-]{0,62})*", re.ASCII
+)
 _PREFIX = re.compile(r"(?:/[A-Za-z0-9][A-Za-z0-9_.-]*)+", re.ASCII)
 _T = TypeVar("_T")
 
 
-class BadSettings(ValueError):  # noqa: N818 - named like the kit's other errors
+class BadSettings(ValueError):
     """The environment is not usable; `problems` says everything that is wrong with it."""
 
     def __init__(self, problems: List[str]) -> None:
@@ -110,12 +113,14 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
             problems.append(f'{name} is "{shown(text)}"; it must be {allowed}')
             return None
 
-    host = take("HOST_IP", _address, None, "the IP address that etcd answers on")
+    host = take("HOST_IP", _address, None, "the address or the name that etcd answers on")
     port = take("ETCD_PORT", _port, "2379", "a port from 1 to 65535")
     api = take("ETCD_API", _matching(re.compile("v[23]")), "v3", "v2 or v3")
     prefix = take("ETCD_PREFIX", _matching(_PREFIX), "/services/apache", "a path like /services/apache")
     networks = take("POOL_NETWORK", parse_networks, None, "IPv4 networks like 192.0.2.0/24, comma separated")
-    upstream = take("UPSTREAM_NAME", _matching(_NAME), "apache", "a name of a-z, 0-9, '_', '.' and '-'")
+    upstream = take(
+        "UPSTREAM_NAME", _matching(_NAME), "apache", "a name of letters, digits, '_', '.' and '-'"
+    )
     listen = take("LISTEN_PORT", _port, "80", "a port from 1 to 65535")
     renew = take("RENEW_S", _seconds, "10", "whole seconds from 1 to 3600")
 
@@ -127,7 +132,7 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
 
 
 def _address(text: str) -> str:
-    return str(ipaddress.ip_address(text))
+    return text if _HOST_NAME.fullmatch(text) else str(ipaddress.ip_address(text))
 
 
 def _port(text: str) -> int:

@@ -18,7 +18,7 @@ MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_STRING_BYTES = 1024
 
 
-class Unreachable(Exception):  # noqa: N818 - named like the kit's other errors
+class Unreachable(Exception):
     """Etcd can't be reached, or its answer can't be used; says which, in a line that is safe to print."""
 
 

@@ -180,13 +180,13 @@ def test_a_hostile_value_fails_the_check_in_one_printable_line(laid: Laid, hosti
 
 
 def test_an_unusable_environment_is_refused_with_everything_that_is_wrong(laid: Laid) -> None:
-    laid.environment.update(HOST_IP="etcd", POOL_NETWORK="", ETCD_PREFIX="a b")
+    laid.environment.update(HOST_IP="-etcd", POOL_NETWORK="", ETCD_PREFIX="a b")
 
     done = laid.run()
 
     assert done.returncode == 2
     assert [line.partition("not started: ")[2] for line in done.stderr.splitlines()] == [
-        "HOST_IP is etcd; it must be the IPv4 address that etcd answers on",
+        "HOST_IP is -etcd; it must be the IPv4 address or the name that etcd answers on",
         "ETCD_PREFIX is a\\ b; it must be a path like /services/apache",
         "POOL_NETWORK is ''; it must be IPv4 networks like 192.0.2.0/24, comma separated",
     ]

@@ -159,14 +159,14 @@ def test_an_unusable_environment_is_refused_with_everything_that_is_wrong(
     balancer: RealBalancer, api: str
 ) -> None:
     balancer.stop()
-    balancer.environment.update(HOST_IP="etcd.example", POOL_NETWORK="", RENEW_S="10; reboot")
+    balancer.environment.update(HOST_IP="etcd_1", POOL_NETWORK="", RENEW_S="10; reboot")
     before = len(balancer.said())
 
     code = balancer.run_to_its_end()
 
     assert code == 2
     assert [line.partition("not started: ")[2] for line in balancer.said()[before:]] == [
-        'HOST_IP is "etcd.example"; it must be the IP address that etcd answers on',
+        'HOST_IP is "etcd_1"; it must be the address or the name that etcd answers on',
         "POOL_NETWORK is not set; it must be IPv4 networks like 192.0.2.0/24, comma separated",
         'RENEW_S is "10; reboot"; it must be whole seconds from 1 to 3600',
     ]

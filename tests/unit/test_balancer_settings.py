@@ -50,7 +50,9 @@ def test_everything_can_be_told() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("HOST_IP", "etcd"),
+        ("HOST_IP", "etcd; reboot"),
+        ("HOST_IP", "etcd."),
+        ("HOST_IP", "10.132.0.256"),
         ("HOST_IP", "10.132.0.11:2379"),
         ("ETCD_PORT", "0"),
         ("ETCD_PORT", "65536"),
@@ -82,7 +84,7 @@ def test_all_problems_are_told_at_once() -> None:
         settings_from({"ETCD_API": "v4"})
 
     assert refused.value.problems == [
-        "HOST_IP is not set; it must be the IP address that etcd answers on",
+        "HOST_IP is not set; it must be the address or the name that etcd answers on",
         'ETCD_API is "v4"; it must be v2 or v3',
         "POOL_NETWORK is not set; it must be IPv4 networks like 192.0.2.0/24, comma separated",
     ]
