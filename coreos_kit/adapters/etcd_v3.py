@@ -155,6 +155,10 @@ BY_CODE: Mapping[grpc.StatusCode, tuple[str, str]] = {
     grpc.StatusCode.UNAUTHENTICATED: ("it wants a login", "Set etcd.username and etcd.password_file."),
     grpc.StatusCode.PERMISSION_DENIED: ("this user may not read there", "Give the user's role the prefix."),
     grpc.StatusCode.INVALID_ARGUMENT: ("it refuses the login", "Check etcd.username and etcd.password_file."),
+    grpc.StatusCode.FAILED_PRECONDITION: (
+        "it knows no logins",
+        "Leave etcd.username out, or switch auth on.",
+    ),
     grpc.StatusCode.UNIMPLEMENTED: ("it does not speak the v3 API", 'Set etcd.api = "v2" for this cluster.'),
     grpc.StatusCode.RESOURCE_EXHAUSTED: (
         "its answer is too large",
@@ -162,6 +166,7 @@ BY_CODE: Mapping[grpc.StatusCode, tuple[str, str]] = {
     ),
 }
 _LOGIN_CODES = {
+    grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.PERMISSION_DENIED,
     grpc.StatusCode.INVALID_ARGUMENT,  # what etcd answers to a wrong password, and to no name
