@@ -14,8 +14,11 @@ from coreos_kit.units.escape import shell_word
 # At most this long between two checks of a backend that is well: what HAProxy does by default.
 _LONGEST_PAUSE_S = 2
 _CALL_TIMEOUT_S = 3
-# What leaving may take besides the drain: 4 s for the loop, 10 s for three calls of etcdctl, 1 s to look.
+# What leaving may take besides the drain: 4 s for the loop, 7 s for two calls of etcdctl, 1 s to look.
 LEAVE_MARGIN_S = 20
+
+# etcdctl explains itself at length; its last line is the reason.
+_LAST_LINE = 'said=${said##*"$nl"}; return 1;'
 
 _SCRIPTS = Path(__file__).with_name("scripts")
 
@@ -60,8 +63,8 @@ def _head(profile: Profile, api: EtcdApi, etcd: EtcdSettings, registration: Regi
         [
             f'key={shell_word(registration.prefix)}/"{last}"; value="$COREOS_PRIVATE_IPV4:$1";',
             "nl=$'\\n';",
-            # etcdctl can wait for ever (lease keep-alive does where nothing listens), so timeout counts.
-            f'ctl() {{ said=$(timeout {_CALL_TIMEOUT_S} {etcdctl} "$@" 2>&1); }};',
+            # etcdctl can wait for ever (txn and lease keep-alive do where nothing listens): timeout counts.
+            f'ctl() {{ said=$(timeout {_CALL_TIMEOUT_S} {etcdctl} "$@" 2>&1) && return; {_LAST_LINE} }};',
         ]
     )
 

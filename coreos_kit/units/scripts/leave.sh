@@ -6,10 +6,8 @@ if [ "$MAINPID" ]; then
   kill -TERM "$MAINPID" 2>/dev/null;
   for try in {1..40}; do kill -0 "$MAINPID" 2>/dev/null || break; sleep 0.1; done;
 fi;
-for try in 1 2 3; do
-  if forget; then break; fi;
-  [ "$try" -lt 3 ] || echo "etcd does not answer, so $key goes when its TTL is over: ${said##*"$nl"}";
-  sleep 0.3;
-done;
+if ! forget && sleep 0.3 && ! forget; then
+  echo "etcd does not answer, so $key goes when its TTL is over: ${said:-nothing came in time}";
+fi;
 # A backend that takes no connections has nothing to bring to an end, and should come back soon.
 if timeout 1 /bin/bash -c ": <>/dev/tcp/${value/://}" 2>/dev/null; then sleep "$drain"; fi

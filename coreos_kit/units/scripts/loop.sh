@@ -34,7 +34,7 @@ answered() {
   away=;
 };
 unanswered() {
-  [ "$away" ] || echo "etcd does not answer, trying on: ${said##*"$nl"}";
+  [ "$away" ] || echo "etcd does not answer, trying on: ${said:-nothing came in time}";
   away=yes;
 };
 
@@ -75,6 +75,8 @@ while :; do
   pause=1;
   if [ "$state" = in ] && [ "$fails" = 0 ] && [ -z "$away$out" ]; then
     pause=$((due - now)); [ "$pause" -lt "$every" ] || pause=$every; [ "$pause" -gt 0 ] || pause=0.1;
+  elif [ "$state" = in ] && [ -z "$away$out" ]; then
+    pause=0.5;
   elif [ -z "$ever$held$away" ] && [ "$now" -lt "$impatient" ]; then
     pause=0.3;
   fi;
