@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from coreos_kit.model.chain import Chain, Link, LinkName, State, Verdict
-from coreos_kit.model.cluster import EtcdEntry, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, HealthKind, LoadBalancer, Registration, Service
 from coreos_kit.ports import Probe

@@ -79,7 +79,7 @@ class Runner(Protocol):
         stdin: bytes = b"",
         root: bool = False,
     ) -> int:
-        """Hand each line of stdout and stderr on as it comes, until the end or until `stop` is set; return the code."""
+        """Hand on each line of both outputs as it comes, until the end or `stop`; return the code."""
         ...
 
     def interactive(self, argv: Sequence[str]) -> int:
@@ -165,7 +165,7 @@ class ClusterDriver(Protocol):
     def wait_until_up(
         self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
-        """Wait until all units are active and the check passes; return how they are and whether that came true.
+        """Wait until all units are active and the check passes; say how they are, and whether it came true.
 
         Comes back early when a unit has failed. One round trip, however long it takes.
         """
@@ -174,7 +174,7 @@ class ClusterDriver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProbeOrder:
-    """What to look at from one machine. Without `container` there is no balancer there, only backends to ask."""
+    """What to look at from one machine. Without `container` there are only backends to ask."""
 
     machine: str
     checks: tuple[Check, ...]
@@ -234,7 +234,7 @@ class ImageBuilder(Protocol):
         ...
 
     def build(self, context: bytes, reference: str, progress: Progress) -> str:
-        """Build a context (a tar) and tag the result; return its id. Each line of the build goes to `progress`."""
+        """Build a context (a tar), tag the result and return its id; each line of it goes to `progress`."""
         ...
 
     def push(self, reference: str, target: str, progress: Progress) -> str:

@@ -2,7 +2,6 @@
 
 import os
 import platform
-from collections.abc import Iterator
 
 import pytest
 
@@ -38,8 +37,7 @@ def can_lab() -> bool:
 
 
 @pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("COREOS_KIT_CLUSTER", "GITHUB_ACTIONS", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    yield

@@ -66,6 +66,6 @@ def _pool(lines: tuple[Line, ...]) -> tuple[frozenset[str] | None, str]:
 
 
 def _served(log: str, nonce: str) -> Mapping[str, int]:
-    """Count the requests that each backend answered; of `a, b` it is the last, the others were tried before it."""
+    """Count the requests that each backend answered: of `a, b` it is the last, tried after the others."""
     pattern = re.compile(rf"passed to: ([0-9.:, ]+): [A-Z]+ \S*coreos-kit-verify={re.escape(nonce)}")
     return Counter(match.group(1).split(", ")[-1] for match in pattern.finditer(log))

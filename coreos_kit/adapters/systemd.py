@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from coreos_kit.adapters.answers import Line, properties, read_answer
 from coreos_kit.adapters.scripts import script
 from coreos_kit.errors import CommandFailed, InvalidUnit, KitError
-from coreos_kit.model.cluster import ObservedContainer, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.cluster import Observation, ObservedContainer, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, HealthKind, MachineEntry
 from coreos_kit.parallel import on_each
@@ -47,10 +47,14 @@ class SystemdDriver:
         """Change one machine in one go; see `ports.ClusterDriver.apply`."""
         profile = self.cluster.profile
         args = [profile.environment_file]
-        for flag, names in (
-            ("--stop", change.stop), ("--remove", change.remove), ("--write", tuple(change.write)), ("--start", change.start),
-        ):  # fmt: skip
-            args += [flag, *(str(name) for name in names)] if names else []
+        asked = {
+            "stop": change.stop,
+            "remove": change.remove,
+            "write": tuple(change.write),
+            "start": change.start,
+        }
+        for verb, names in asked.items():
+            args += [f"--{verb}", *(str(name) for name in names)] if names else []
         completed = self.runners[change.machine].run_script(
             script("apply"), args, stdin=change_as_tar(change), root=True, timeout_s=APPLY_TIMEOUT_S
         )
@@ -180,7 +184,7 @@ def _containers(listed: str) -> Iterator[ObservedContainer]:
 
 
 def container_state(status: str) -> str:
-    """Read the STATUS column, which every version of docker and podman prints: `Up 3 minutes (Paused)` is paused."""
+    """Read the STATUS column, which every docker and podman has: `Up 3 minutes (Paused)` is paused."""
     if status.endswith("(Paused)"):
         return "paused"
     word = status.split(" ", 1)[0].lower()

@@ -1,4 +1,4 @@
-"""Deploy: make the cluster what the configuration says, wave after wave, and say what stands where if that fails."""
+"""Deploy: make the cluster what the configuration says, wave by wave; say what stands where if that fails."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -159,9 +159,8 @@ class _Stepper:
         removed = {change.name for change in step.changes if change.verb is Verb.REMOVE}
         for outcome in outcomes:
             if outcome.name in removed and outcome.active_state not in ("inactive", "failed"):
-                raise KitError(
-                    f"{machine}: {outcome.name} does not stop: it is {outcome.active_state} ({outcome.sub_state})"
-                )
+                state = f"{outcome.active_state} ({outcome.sub_state})"
+                raise KitError(f"{machine}: {outcome.name} does not stop: it is {state}")
         if started:
             self._wait(machine, started)
 
@@ -208,8 +207,9 @@ class _Stepper:
             if seen == value:
                 return
             if session.clock.now() >= deadline:
+                found = f"it holds {seen}" if seen else "there is no such key"
                 raise KitError(
-                    f"{machine}: {unit} did not register {key} within {self._timeout_s} s; {f'it holds {seen}' if seen else 'there is no such key'}",
+                    f"{machine}: {unit} did not register {key} within {self._timeout_s} s; {found}",
                     hint=f"See why: coreos-kit logs {unit}",
                 )
             session.clock.sleep(0.2)
@@ -240,8 +240,9 @@ def _did_not_come(machine: str, outcomes: Sequence[UnitOutcome], check: Check | 
         return KitError(
             f"{machine}: {first.name} is active, but the {asked} does not pass", details=first.journal
         )
+    state = f"{ill.active_state} ({ill.sub_state}), result {ill.result}"
     return KitError(
-        f"{machine}: {ill.name} did not come up: it is {ill.active_state} ({ill.sub_state}), result {ill.result}",
+        f"{machine}: {ill.name} did not come up: it is {state}",
         details=ill.journal,
         hint=f"See more: coreos-kit logs {ill.name}",
     )

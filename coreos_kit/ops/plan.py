@@ -34,7 +34,7 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         looking = pool.submit(session.driver.observe, [unit.name for unit in desired])
         resolving = pool.submit(_resolve, session, _references(desired), options)
         observed, (digests, failures) = looking.result(), resolving.result()
-    kept, notes = _keep_deployed_digests(session.project.name, desired, observed, failures)
+    kept, notes = _keep_deployed_digests(session.project.name, observed, failures)
     digests = {**digests, **kept}
     pinned = tuple(
         DesiredUnit(unit.name, pin_images(unit.text, digests), unit.service, unit.kind, unit.images)
@@ -93,7 +93,7 @@ def _resolve(
 
 
 def _keep_deployed_digests(
-    project: str, desired: Sequence[DesiredUnit], observed: Observation, failures: Mapping[str, KitError]
+    project: str, observed: Observation, failures: Mapping[str, KitError]
 ) -> tuple[dict[str, str], list[str]]:
     """Stay with the digest that runs, where a tag can't be resolved; refuse where none does."""
     texts = [
@@ -110,7 +110,7 @@ def _keep_deployed_digests(
             if observed.unreachable:  # what planning says of the machines is the better answer
                 continue
             raise Refused(
-                f"{reference} can't be resolved to a digest, and no single one is deployed, so nothing was touched",
+                f"{reference} can't be resolved to a digest, and not just one is deployed",
                 details=[str(error), *error.details],
                 hint="Build and push it first: coreos-kit image build && coreos-kit image push",
             )

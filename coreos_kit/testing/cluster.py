@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from coreos_kit.chain import container_name
 from coreos_kit.errors import CommandFailed, Unreachable
-from coreos_kit.model.cluster import EtcdEntry, ObservedContainer, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedContainer, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, EtcdApi
+from coreos_kit.model.project import Cluster, EtcdApi, Registration
 from coreos_kit.ports import Change, Check, Probe, ProbeOrder, UnitOutcome
 from coreos_kit.units.ownership import owner_of
 
@@ -96,9 +96,13 @@ class FakeCluster:
     def apply(self, change: Change) -> tuple[UnitOutcome, ...]:
         """See `ports.ClusterDriver.apply`."""
         machine = self._up(change.machine)
-        for verb, names in (
-            ("stop", change.stop), ("remove", change.remove), ("write", tuple(change.write)), ("start", change.start),
-        ):  # fmt: skip
+        asked = {
+            "stop": change.stop,
+            "remove": change.remove,
+            "write": tuple(change.write),
+            "start": change.start,
+        }
+        for verb, names in asked.items():
             if names:
                 self.log.append(f"{machine.name}: {verb} {' '.join(str(name) for name in names)}")
         machine.active -= {*change.stop, *self._bound_to(machine, change.stop)}
@@ -148,14 +152,14 @@ class FakeCluster:
 
     def _registrations(self) -> list[EtcdEntry]:
         return [
-            EtcdEntry(service.registration.key_for(machine.private_ip, name.instance or ""), f"{machine.private_ip}:{name.instance}", service.registration.ttl_s, service.registration.ttl_s)
+            _entry(service.registration, machine, name)
             for machine in self.machines.values()
             if not machine.is_down
             for service in self.cluster.services
             if service.registration and service.sidekick
             for name in sorted(machine.active)
             if name.is_instance and name.template == service.sidekick
-        ]  # fmt: skip
+        ]
 
     def _answers(self, address: str) -> bool:
         host, _, port = address.partition(":")
@@ -201,6 +205,16 @@ class FakeEngine:
         if name not in self.cluster.images:
             raise CommandFailed(f"{self.machine}: can't pull {name}: not found", machine=self.machine)
         return self.cluster.images[name]
+
+
+def _entry(registration: Registration, machine: FakeMachine, sidekick: UnitName) -> EtcdEntry:
+    instance = sidekick.instance or ""
+    return EtcdEntry(
+        registration.key_for(machine.private_ip, instance),
+        f"{machine.private_ip}:{instance}",
+        registration.ttl_s,
+        registration.ttl_s,
+    )
 
 
 def _snapshot(machine: FakeMachine) -> ObservedMachine:

@@ -39,7 +39,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Kit:
-    """`coreos-kit` as a user calls it, in a workspace of its own; `machine` runs plain tools behind its back."""
+    """`coreos-kit` as a user calls it, in its own workspace; `machine` runs plain tools behind its back."""
 
     workspace: Path
     lab: str = LAB
@@ -115,7 +115,7 @@ class Kit:
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[str]:
-    """A lab of four machines, booted once and taken away at the end (kept where COREOS_KIT_KEEP_LAB is set)."""
+    """A lab of four machines, booted once and taken away at the end (COREOS_KIT_KEEP_LAB keeps it)."""
     subprocess.run(
         [
             sys.executable,

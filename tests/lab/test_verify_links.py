@@ -1,4 +1,4 @@
-"""Each link of the chain, broken behind the kit's back with plain tools: it turns red, what rests on it may, nothing else does."""
+"""Each link of the chain, broken behind the kit's back: it turns red, what rests on it may, no other does."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -8,7 +8,7 @@ import pytest
 from coreos_kit.errors import Refused, Unplaceable, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.plan import DesiredUnit, Plan, UnitKind, Verb
+from coreos_kit.model.plan import DesiredUnit, Plan, UnitKind
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Registration, Requirements, Service
 from coreos_kit.planning import PlanOptions, change_of, plan
@@ -18,7 +18,8 @@ from coreos_kit.testing.cluster import FakeCluster
 def text_of(
     name: str, *, project: str = "web", service: str = "apache", body: str = "1", fleet: str = ""
 ) -> str:
-    return f"[Service]\nExecStart=/bin/sleep {body}\n[X-Fleet]\n{fleet}\n[X-CoreosKit]\nProject={project}\nService={service}\n"
+    marks = f"[X-CoreosKit]\nProject={project}\nService={service}\n"
+    return f"[Service]\nExecStart=/bin/sleep {body}\n[X-Fleet]\n{fleet}\n{marks}"
 
 
 def main(instance: int, body: str = "1") -> DesiredUnit:

@@ -1,0 +1,67 @@
+"""Desired and observed -> the steps between. Pure: the same values give the same plan.
+
+Refuses, before anything is touched, what can't be done: a machine that is silent, a unit that no machine
+can take, a name that somebody else's unit has, a service that would vanish as a whole.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from coreos_kit.model.cluster import Observation
+from coreos_kit.model.plan import DesiredUnit, Plan
+from coreos_kit.model.project import Cluster
+from coreos_kit.planning.environments import environment_text, environments_of
+from coreos_kit.planning.options import PlanOptions
+from coreos_kit.planning.placing import Placed, place_units, stale_units
+from coreos_kit.planning.refusals import (
+    refuse_foreign_units,
+    refuse_silent_machines,
+    refuse_vanishing_services,
+)
+from coreos_kit.planning.waves import change_of, waves_of
+
+__all__ = ["PlanOptions", "change_of", "environment_text", "plan"]
+
+
+def plan(
+    project: str,
+    cluster: Cluster,
+    desired: Sequence[DesiredUnit],
+    observed: Observation,
+    options: PlanOptions | None = None,
+    *,
+    digests: Mapping[str, str] | None = None,
+) -> Plan:
+    """Return what has to be done so that `observed` becomes `desired`.
+
+    Raises `Unreachable`, `Unplaceable` or `Refused`, each with every reason at once.
+    """
+    options = options or PlanOptions()
+    refuse_silent_machines(cluster, observed, options)
+    refuse_foreign_units(project, desired, observed)
+    usable = {
+        name: machine
+        for name, machine in observed.machines.items()
+        if name not in options.evacuate | options.skip
+    }
+    placed = place_units(project, desired, observed, options)
+    stale = stale_units(project, desired, placed, observed, options)
+    refuse_vanishing_services(cluster, desired, stale, options)
+    waves = waves_of(desired, placed, stale, usable)
+    touched = {machine for machines in placed.machines.values() for machine in machines}
+    return Plan(
+        waves=waves,
+        placements=placed.machines,
+        environments=environments_of(cluster, [usable[name] for name in sorted(touched & set(usable))]),
+        digests=dict(digests or {}),
+        notes=tuple(notes_of(placed, observed, options)),
+    )
+
+
+def notes_of(placed: Placed, observed: Observation, options: PlanOptions) -> Iterator[str]:
+    for name in sorted(options.skip):
+        reason = f": {observed.unreachable[name]}" if name in observed.unreachable else ""
+        yield f"{name} is skipped and stays as it is{reason}"
+    for name in sorted(options.evacuate & set(observed.unreachable)):
+        yield f"{name} can't be reached: its units go elsewhere, and what is left on it goes when it is back"
+    for unit in sorted(placed.held):
+        yield f"{unit} is seen nowhere and may stand on a skipped machine: it is not started elsewhere"

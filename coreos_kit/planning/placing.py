@@ -1,0 +1,151 @@
+"""Where each unit belongs, from where it was seen; and what stands where nothing of ours belongs."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from coreos_kit.errors import Refused, Unplaceable
+from coreos_kit.model.cluster import Observation, ObservedMachine, ObservedUnit
+from coreos_kit.model.machine import Machine
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.plan import DesiredUnit
+from coreos_kit.placement import Placements, PlacementUnit, place
+from coreos_kit.planning.options import PlanOptions
+from coreos_kit.planning.refusals import listed
+from coreos_kit.units.x_fleet import Requirements
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where every unit belongs."""
+
+    machines: Mapping[UnitName, tuple[str, ...]]  # by name of the machine
+    held: frozenset[UnitName] = field(default_factory=frozenset)  # believed to stand on a skipped machine
+
+
+def place_units(
+    project: str,
+    desired: Sequence[DesiredUnit],
+    observed: Observation,
+    options: PlanOptions,
+) -> Placed:
+    """Run fleet's scheduler over what was seen; raise `Unplaceable` with each machine's reason."""
+    staying = {name: machine for name, machine in observed.machines.items() if name not in options.evacuate}
+    name_of = {machine.machine_id: name for name, machine in staying.items()}
+    if len(name_of) != len(staying):
+        raise Refused(
+            "two machines have one machine-id, so nothing was touched",
+            details=_twins(staying),
+            hint="Give each its own: systemd-machine-id-setup.",
+        )
+    seen = _seen(project, observed)
+    held = _held(desired, seen, observed, options)
+    units = [
+        PlacementUnit(unit.name, Requirements.of(unit.name, unit.text))
+        for unit in desired
+        if unit.name not in held
+    ]
+    wanted = {unit.name for unit in desired}
+    result = place(
+        units,
+        [Machine(machine.machine_id, machine.private_ip, machine.metadata) for machine in staying.values()],
+        current=_current(units, seen, staying),
+        standing={
+            machine.machine_id: tuple(_standing(project, wanted, machine)) for machine in staying.values()
+        },
+        closed={staying[name].machine_id: "it is skipped" for name in options.skip & set(staying)},
+    )
+    if result.unplaceable:
+        raise Unplaceable(
+            f"no machine can take {listed([str(name) for name in sorted(result.unplaceable)])};"
+            " nothing was touched",
+            details=[
+                f"{unit} on {name_of[machine]}: {reason}"
+                for unit, reasons in sorted(result.unplaceable.items())
+                for machine, reason in sorted(reasons.items(), key=lambda item: name_of[item[0]])
+            ],
+            hint="Add a machine, or loosen the service's conflicts or machine_metadata.",
+        )
+    placed: dict[UnitName, tuple[str, ...]] = {
+        name: (name_of[machine],) for name, machine in result.machine_of.items()
+    }
+    placed |= {
+        name: tuple(sorted(name_of[machine] for machine in many)) for name, many in result.globals.items()
+    }
+    return Placed(placed, frozenset(held))
+
+
+def _current(
+    units: Sequence[PlacementUnit],
+    seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
+    staying: Mapping[str, ObservedMachine],
+) -> Placements:
+    """Say where each unit is now; one that stands on several machines is where it is active."""
+    machine_of: dict[UnitName, str] = {}
+    everywhere: dict[UnitName, frozenset[str]] = {}
+    for unit in units:
+        where = {name: found for name, found in seen.get(unit.name, {}).items() if name in staying}
+        if unit.requirements.is_global:
+            everywhere[unit.name] = frozenset(staying[name].machine_id for name in where)
+        elif where:
+            kept = min(where, key=lambda name: (not where[name].is_active, name))
+            machine_of[unit.name] = staying[kept].machine_id
+    return Placements(machine_of, everywhere)
+
+
+def _twins(machines: Mapping[str, ObservedMachine]) -> list[str]:
+    by_id: dict[str, list[str]] = defaultdict(list)
+    for name, machine in sorted(machines.items()):
+        by_id[machine.machine_id].append(name)
+    return [f"{id_}: {listed(names)}" for id_, names in by_id.items() if len(names) > 1]
+
+
+def _seen(project: str, observed: Observation) -> Mapping[UnitName, Mapping[str, ObservedUnit]]:
+    seen: dict[UnitName, dict[str, ObservedUnit]] = defaultdict(dict)
+    for name, machine in sorted(observed.machines.items()):
+        for unit in machine.units:
+            if unit.project == project:
+                seen[unit.name][name] = unit
+    return seen
+
+
+def _held(
+    desired: Sequence[DesiredUnit],
+    seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
+    observed: Observation,
+    options: PlanOptions,
+) -> set[UnitName]:
+    """Return what may stand on a machine that is skipped and silent: elsewhere, it could be there twice."""
+    if not any(name in options.skip for name in observed.unreachable):
+        return set()
+    return {unit.name for unit in desired if unit.name not in seen}
+
+
+def _standing(
+    project: str, desired: Collection[UnitName], machine: ObservedMachine
+) -> Iterator[PlacementUnit]:
+    """Units of the kit that are not ours to place, whichever project's: they count for load and conflicts."""
+    for unit in machine.units:
+        if unit.project and unit.text is not None and unit.project != project and unit.name not in desired:
+            yield PlacementUnit(unit.name, Requirements.as_found(unit.name, unit.text))
+
+
+def stale_units(
+    project: str,
+    desired: Sequence[DesiredUnit],
+    placed: Placed,
+    observed: Observation,
+    options: PlanOptions,
+) -> tuple[ObservedUnit, ...]:
+    """Return the project's units that stand where they should not, newest first, sidekicks first."""
+    wanted = {unit.name for unit in desired}
+    reachable = {name: machine for name, machine in observed.machines.items() if name not in options.skip}
+    stale = [
+        unit
+        for machine in reachable.values()
+        for unit in machine.units
+        if unit.project == project
+        and unit.name not in placed.held
+        and (unit.name not in wanted or unit.machine not in placed.machines.get(unit.name, ()))
+    ]
+    return tuple(sorted(stale, key=lambda unit: (unit.name, unit.machine), reverse=True))

@@ -1,0 +1,85 @@
+"""What a plan refuses before anything is touched, every reason at once."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from coreos_kit.errors import Refused, Unreachable
+from coreos_kit.model.cluster import Observation, ObservedUnit
+from coreos_kit.model.plan import DesiredUnit
+from coreos_kit.model.project import Cluster
+from coreos_kit.planning.options import PlanOptions
+
+
+def refuse_silent_machines(cluster: Cluster, observed: Observation, options: PlanOptions) -> None:
+    """Refuse machines that say nothing and are neither skipped nor evacuated, and unknown ones."""
+    known = {machine.name for machine in cluster.machines}
+    if unknown := sorted((options.skip | options.evacuate) - known):
+        raise Refused(
+            f"{cluster.name} has no machine {unknown[0]}",
+            hint=f"Its machines are {', '.join(sorted(known))}.",
+        )
+    silent = {
+        name: error
+        for name, error in observed.unreachable.items()
+        if name not in options.skip | options.evacuate
+    }
+    if silent:
+        first = min(silent)
+        raise Unreachable(
+            f"{listed(sorted(silent))} can't be looked at, so nothing was touched",
+            machine=first,
+            details=[f"{name}: {error}" for name, error in sorted(silent.items())],
+            hint=f"Leave it as it is with --skip {first}, or move its units with --evacuate {first}.",
+        )
+    if len(options.skip | options.evacuate) == len(known):
+        raise Refused("every machine is skipped or evacuated", hint="Leave at least one machine to work on.")
+
+
+def refuse_foreign_units(project: str, desired: Sequence[DesiredUnit], observed: Observation) -> None:
+    """Refuse where a unit of ours would replace one that is not the project's."""
+    wanted = {unit.name for unit in desired}
+    foreign = [
+        f"{unit.machine}: {unit.name} {_whose(unit)}"
+        for _, machine in sorted(observed.machines.items())
+        for unit in machine.units
+        if unit.name in wanted and unit.project != project
+    ]
+    if foreign:
+        raise Refused(
+            "a unit of the same name is not this project's, so nothing was touched",
+            details=foreign,
+            hint="Rename the service in coreos-kit.toml, or remove that unit by hand.",
+        )
+
+
+def _whose(unit: ObservedUnit) -> str:
+    if unit.project:
+        return f"belongs to the project {unit.project}"
+    return (
+        f"stands at {unit.fragment_path}, without [X-CoreosKit]"
+        if unit.fragment_path
+        else "is somebody else's"
+    )
+
+
+def refuse_vanishing_services(
+    cluster: Cluster, desired: Sequence[DesiredUnit], stale: Sequence[ObservedUnit], options: PlanOptions
+) -> None:
+    """Refuse to remove a whole service that nobody allowed to go."""
+    configured = {unit.service for unit in desired}
+    vanishing: dict[str, list[str]] = defaultdict(list)
+    for unit in stale:
+        if unit.service not in configured and unit.service not in options.allow_remove:
+            vanishing[unit.service].append(f"{unit.machine}: {unit.name}")
+    if vanishing:
+        service = min(vanishing)
+        raise Refused(
+            f"{listed(sorted(vanishing))} is no longer configured for {cluster.name}, but its units stand",
+            details=[line for name in sorted(vanishing) for line in sorted(vanishing[name])],
+            hint=f"Remove all of it with --allow-remove {service}, or put it back into coreos-kit.toml.",
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Put names into a sentence."""
+    return ", ".join(names)
