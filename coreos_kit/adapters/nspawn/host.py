@@ -81,6 +81,9 @@ def refuse_unless_able() -> None:
         raise Refused(
             f"the lab needs Linux, this is {sys.platform}", hint="Run it in a virtual machine with Debian 12."
         )
+    if shutil.which("apt-get", path=clean_environment()["PATH"]) is None:
+        hint = "Run it in a virtual machine with Debian 12."
+        raise Refused("the lab needs Debian: its machines are made with what apt is set to", hint=hint)
     if os.geteuid() != 0:
         raise Refused(
             "the lab needs root: it mounts, makes network devices and boots machines",

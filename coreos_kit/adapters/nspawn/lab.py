@@ -4,7 +4,6 @@ Every step of `up` looks first at what is there, so that it continues a lab that
 `down` needs nothing but the lab's number.
 """
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from coreos_kit.adapters.nspawn.network import Network
 from coreos_kit.adapters.nspawn.readiness import unit_is_active, wait_until_ready
 from coreos_kit.adapters.nspawn.registry import Registry
 from coreos_kit.adapters.nspawn.root import Root, ensure_root
-from coreos_kit.adapters.nspawn.shape import settle
+from coreos_kit.adapters.nspawn.shape import clear_folder, settle
 from coreos_kit.adapters.nspawn.sources import SUITE, Upstream, read_upstream
 from coreos_kit.adapters.nspawn.state import (
     lab_folder,
@@ -98,9 +97,10 @@ class NspawnLab:
                 self._progress(f"taking lab {name} away")
                 removed += remove_remains(folder, lab.number)
                 removed += Network(lab.number).remove(folder)
+                (folder / "lab.json").unlink()  # from here on there is no lab, only a folder to clear away
             if folder.exists():
-                shutil.rmtree(folder)
-                removed.append(f"{folder}")
+                clear_folder(folder)
+                removed.append(str(folder))
         _remove_empty(state_folder() / "labs", state_folder())
         return LabDown(name, tuple(removed))
 

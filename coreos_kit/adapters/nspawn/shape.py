@@ -1,7 +1,10 @@
 """What a lab shall be: its subnet, its machines, its profile; new, or as an existing one is to continue."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
+from coreos_kit.adapters.nspawn.mounts import unmount_below
 from coreos_kit.adapters.nspawn.network import Network, choose_number, lock_workstation
 from coreos_kit.adapters.nspawn.root import Root
 from coreos_kit.adapters.nspawn.state import lab_folder, write_lab
@@ -19,7 +22,9 @@ def settle(name: str, root: Root, known: Lab | None, machines: int | None, profi
             lab = _new_lab(
                 name, choose_number(), root, machines or DEFAULT_MACHINES, profile or DEFAULT_PROFILE
             )
-            lab.folder.mkdir(parents=True, exist_ok=True)
+            if lab.folder.exists():  # of a `down` that was killed: its disks are no longer whole
+                clear_folder(lab.folder)
+            lab.folder.mkdir(parents=True)
             write_lab(lab)  # from here on `down` finds everything
             Network(lab.number).make_bridge()
         return lab
@@ -29,6 +34,12 @@ def settle(name: str, root: Root, known: Lab | None, machines: int | None, profi
     count = max(machines or 0, len(known.machines))
     members = tuple(machine_of(name, known.number, index) for index in range(1, count + 1))
     return replace(known, machines=members, profile=profile or known.profile)
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove a folder that is no lab's any more, and what is still mounted in it."""
+    unmount_below(folder)
+    shutil.rmtree(folder)
 
 
 def _new_lab(name: str, number: int, root: Root, count: int, profile: str) -> Lab:
