@@ -62,7 +62,7 @@ def test_servers_are_sorted_as_numbers_and_each_is_there_once() -> None:
         ("[::1]:80", "not of the form a.b.c.d:port"),
         ("unix:/run/docker.sock", "not of the form a.b.c.d:port"),
         ("10.132.0.9:65536", "port 65536 is above 65535"),
-        ("10.133.0.9:80", "outside 10.132.0.0/16"),
+        ("198.51.100.9:80", "outside 10.132.0.0/16"),
         ("169.254.169.254:80", "an address that no backend has"),
         ("1.2.3.4:80; } include /etc/passwd;", "too long for a.b.c.d:port"),
         ("9" * 1_000_000, "too long for a.b.c.d:port"),
