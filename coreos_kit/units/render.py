@@ -11,6 +11,7 @@ from functools import partial
 from coreos_kit.errors import InvalidUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, UnitKind
+from coreos_kit.model.profile import Profile
 from coreos_kit.model.project import Cluster, Project
 from coreos_kit.units import values
 from coreos_kit.units.escape import MAX_LINE_BYTES
@@ -63,9 +64,10 @@ def render_files(project: Project, cluster: Cluster, sources: Mapping[str, str])
         *(service.image for service in cluster.services),
         *(balancer.image for balancer in cluster.load_balancers),
     ]
-    known = {project.image_reference(image) for image in references}
+    known = {values.image_of(project, cluster.profile, image) for image in references}
     return tuple(
-        _render(project, templates, blueprint, known) for blueprint in _blueprints(project, cluster, sources)
+        _render(project, cluster.profile, templates, blueprint, known)
+        for blueprint in _blueprints(project, cluster, sources)
     )
 
 
@@ -103,7 +105,7 @@ def _blueprints(project: Project, cluster: Cluster, sources: Mapping[str, str]) 
 
     services, balancers = [], []
     for service in cluster.services:
-        image = project.image_reference(service.image)
+        image = values.image_of(project, cluster.profile, service.image)
         services.append(
             _Blueprint(
                 service.template,
@@ -132,7 +134,7 @@ def _blueprints(project: Project, cluster: Cluster, sources: Mapping[str, str]) 
                 balancer.name,
                 UnitKind.LOAD_BALANCER,
                 partial(values.load_balancer_values, project, cluster, balancer),
-                project.image_reference(balancer.image),
+                values.image_of(project, cluster.profile, balancer.image),
             )
         )
     yield from services
@@ -159,11 +161,13 @@ def _own_unit(source: str) -> UnitName:
     return name
 
 
-def _render(project: Project, templates: Templates, blueprint: _Blueprint, known: set[str]) -> RenderedFile:
+def _render(
+    project: Project, profile: Profile, templates: Templates, blueprint: _Blueprint, known: set[str]
+) -> RenderedFile:
     named: list[str] = []
 
     def image(name: str) -> str:
-        named.append(project.image_reference(name))
+        named.append(values.image_of(project, profile, name))
         return named[-1]
 
     # An own unit names its images through the function; the others have one, by name.

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from signal import Signals
 
 from coreos_kit.errors import InvalidUnit
+from coreos_kit.model.image_names import fully_qualified
 from coreos_kit.model.lab import LAB_NETWORKS
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import Dependency, Profile
@@ -29,6 +30,13 @@ _SYSTEMDS_STOP_LIMIT_S = 90
 # Between the engine's own SIGKILL and systemd's.
 _STOP_MARGIN_S = 10
 _SIGTERM, _SIGKILL = 15, 9
+
+
+def image_of(project: Project, profile: Profile, image: str) -> str:
+    """Return the reference that a unit pulls and runs."""
+    reference = project.image_reference(image)
+    # podman would ask which registry a short name means, and a unit has nobody to ask.
+    return fully_qualified(reference) if profile.engine == "podman" else reference
 
 
 def service_values(project: Project, cluster: Cluster, service: Service) -> Values:
@@ -57,7 +65,7 @@ def service_values(project: Project, cluster: Cluster, service: Service) -> Valu
         "container": f"{service.name}.%i",
         "publish": f" -p {_PRIVATE}:%i:{service.container_port}" if publish else "",
         "arguments": arguments,
-        "image": escape.argument(project.image_reference(service.image)),
+        "image": escape.argument(image_of(project, profile, service.image)),
         "command": _leading_blank(escape.command(service.command)),
         "x_fleet": _x_fleet(service.requirements),
     }
@@ -116,7 +124,7 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
         "container": balancer.name,
         "publish": f" -p {address}{balancer.port}:{balancer.port}",
         "arguments": arguments,
-        "image": escape.argument(project.image_reference(balancer.image)),
+        "image": escape.argument(image_of(project, profile, balancer.image)),
         "command": f" {BALANCER_COMMAND}",
         "x_fleet": _x_fleet(balancer.requirements),
     }

@@ -144,6 +144,15 @@ def test_what_the_configuration_says_of_the_container_reaches_docker_run_as_it_s
     assert UnitFile.parse(text).value("Service", "SuccessExitStatus") == f"{128 + 28} 137"
 
 
+def test_podman_is_given_whole_names_since_a_unit_can_not_be_asked_which_registry(
+    project: Project, cluster: Cluster
+) -> None:
+    units = desired_units(project, replace(cluster, profile=PROFILES["fedora-coreos"]), SOURCES)
+
+    assert units[0].images == ("docker.io/user_name/apache",)
+    assert "ExecStartPre=-/usr/bin/podman pull docker.io/user_name/apache\n" in units[0].text
+
+
 def test_instances_with_a_word_for_a_name_publish_nothing(project: Project, cluster: Cluster) -> None:
     cluster = with_service(cluster, instances=("blue", "green"), registration=None, container_port=None)
 
