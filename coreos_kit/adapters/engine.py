@@ -69,9 +69,7 @@ class MachineEngine:
             raise self._failure(f"pulling {reference}", done.code, done.error_text)
         digest = digest_of(name, json.loads(done.text or "[]") or [])
         if not digest:
-            raise self._failure(
-                f"pulling {reference}", 0, "the image has no digest: it never was in a registry"
-            )
+            raise self._failure(f"pulling {reference}", 0, "it has no digest, so it never was in a registry")
         return digest
 
     def build(self, context: bytes, reference: str, progress: Progress) -> str:

@@ -184,7 +184,7 @@ def test_thousands_of_registrations_of_v3_come_with_their_leases(server: EtcdSer
     value = _b64("x" * 2000)
     for start in range(0, 3000, 100):
         puts = [
-            {"requestPut": {"key": _b64(f"/services/{number:05}"), "value": value, "lease": leases[number % 20]}}
+            {"requestPut": {"key": _b64(f"/services/{number}"), "value": value, "lease": leases[number % 9]}}
             for number in range(start, start + 100)
         ]  # fmt: skip
         _post(server, "kv/txn", {"success": puts})

@@ -1,0 +1,123 @@
+"""docker and podman: what they are asked, and what their complaints mean."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from coreos_kit.adapters.engine import MachineEngine, find_engine
+from coreos_kit.adapters.engine_sayings import explain
+from coreos_kit.errors import CommandFailed
+from coreos_kit.testing.runner import Answer, FakeRunner
+
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def machine(**programs: Answer) -> FakeRunner:
+    def answering(answer: Answer) -> "object":
+        def program(args: Sequence[str], stdin: bytes) -> Answer:
+            return answer
+
+        return program
+
+    return FakeRunner("core-1", {name: answering(answer) for name, answer in programs.items()})  # type: ignore[misc]
+
+
+NO_DAEMON = Answer(b"", b"Cannot connect to the Docker daemon at unix:///var/run/docker.sock.\n", 1)
+WORKS = Answer(b"20.10.24\n")
+
+
+def test_docker_is_taken_where_it_works() -> None:
+    assert find_engine(machine(docker=WORKS, podman=WORKS)).program == "docker"
+
+
+def test_podman_is_taken_where_docker_is_missing_or_down() -> None:
+    assert find_engine(machine(podman=WORKS)).program == "podman"
+    assert find_engine(machine(docker=NO_DAEMON, podman=WORKS)).program == "podman"
+
+
+def test_a_docker_without_a_daemon_is_told_from_no_docker() -> None:
+    with pytest.raises(
+        CommandFailed, match="no container engine works on core-1: its docker daemon is not running"
+    ):
+        find_engine(machine(docker=NO_DAEMON))
+    with pytest.raises(CommandFailed, match="there is neither docker nor podman on core-1") as caught:
+        find_engine(machine())
+
+    assert "apt-get install docker.io" in caught.value.hint
+    assert caught.value.exit_code == 1
+
+
+def test_a_pull_is_one_question_and_gives_the_digest_of_its_repository() -> None:
+    digests = [f"other/apache@sha256:{'b' * 64}", f"user_name/apache@{DIGEST}"]
+    runner = machine(bash=Answer(json.dumps(digests).encode()))
+
+    assert MachineEngine(runner, "/usr/bin/docker").pull("user_name/apache") == DIGEST
+    assert len(runner.log) == 1
+    assert runner.log[0][0] == "#"
+    assert runner.log[0][-2:] == ("/usr/bin/docker", "user_name/apache")
+
+
+def test_podman_is_given_the_whole_name() -> None:
+    runner = machine(bash=Answer(json.dumps([f"docker.io/user_name/apache@{DIGEST}"]).encode()))
+
+    assert MachineEngine(runner, "/usr/bin/podman").pull("user_name/apache") == DIGEST
+    assert runner.log[0][-1] == "docker.io/user_name/apache"
+
+
+def test_an_image_that_never_was_in_a_registry_has_no_digest() -> None:
+    with pytest.raises(CommandFailed, match="pulling user_name/apache on core-1 failed: it has no digest"):
+        MachineEngine(machine(bash=Answer(b"null\n")), "docker").pull("user_name/apache")
+
+
+def test_a_build_streams_its_lines_and_gives_the_id() -> None:
+    lines: list[str] = []
+    runner = machine(docker=Answer(b"sha256:abc\n"))
+
+    assert MachineEngine(runner, "docker").build(b"tar", "user_name/apache", lines.append) == "sha256:abc"
+    assert runner.log[0] == ("#", "docker", "build", "-t", "user_name/apache", "-")
+    assert lines == ["sha256:abc"]
+
+
+def test_a_push_under_another_name_tags_first_and_reports_the_digest() -> None:
+    runner = machine(docker=Answer(f"latest: digest: {DIGEST} size: 1569\n".encode()))
+
+    digest = MachineEngine(runner, "docker").push("a/b", "registry.example/a/b", lambda line: None)
+
+    assert digest == DIGEST
+    assert runner.log == [
+        ("#", "docker", "tag", "a/b", "registry.example/a/b"),
+        ("#", "docker", "push", "registry.example/a/b"),
+    ]
+
+
+def test_a_push_that_reports_no_digest_has_failed_even_with_code_0() -> None:
+    runner = machine(docker=Answer(b"errorDetail: unauthorized: authentication required\n"))
+
+    with pytest.raises(CommandFailed, match="pushing a/b on core-1 failed: the registry wants a login"):
+        MachineEngine(runner, "docker").push("a/b", "a/b", lambda line: None)
+
+
+@pytest.mark.parametrize(
+    ("said", "meaning"),
+    [
+        ("pull access denied for a/b, repository does not exist", "the registry does not have it"),
+        ("manifest for a/b:latest not found: manifest unknown", "the registry does not have it"),
+        ("requested access to the resource is denied", "the registry wants a login, or this login may not do that"),
+        ("http: server gave HTTP response to HTTPS client", "the registry speaks plain HTTP"),
+        ("dial tcp: lookup registry.example: no such host", "the registry can't be reached"),
+        ("dial tcp 198.51.100.1:443: connect: connection refused", "the registry can't be reached"),
+        ("x509: certificate signed by unknown authority", "the registry's certificate is not trusted"),
+        ("write /x: no space left on device", "its disk is full"),
+        ("permission denied while trying to connect to the Docker daemon", "this user may not use docker"),
+        ("An image does not exist locally with the tag: a/b", "it has not been built there"),
+        ("Step 1\nThe command returned a non-zero code: 1", "The command returned a non-zero code: 1"),
+    ],
+)  # fmt: skip
+def test_a_complaint_says_what_it_means(said: str, meaning: str) -> None:
+    assert explain(said, 1, "docker", "core-1")[0] == meaning
+
+
+def test_a_missing_engine_is_named_with_and_without_sudo() -> None:
+    assert explain("", 127, "podman", "core-1")[0] == "there is no podman there"
+    assert explain("sudo: podman: command not found", 1, "podman", "core-1")[0] == "there is no podman there"
