@@ -14,10 +14,10 @@ from coreos_kit.model.project import (
     HealthKind,
     LoadBalancer,
     Project,
-    Requirements,
     Service,
 )
 from coreos_kit.units import escape, sidekick
+from coreos_kit.units.placing import sidekick_x_fleet_lines, x_fleet_lines
 
 Values = Mapping[str, object]
 
@@ -67,7 +67,7 @@ def service_values(project: Project, cluster: Cluster, service: Service) -> Valu
         "arguments": arguments,
         "image": escape.argument(image_of(project, profile, service.image)),
         "command": _leading_blank(escape.command(service.command)),
-        "x_fleet": _x_fleet(service.requirements),
+        "x_fleet": x_fleet_lines(service.requirements),
     }
 
 
@@ -96,7 +96,7 @@ def sidekick_values(project: Project, cluster: Cluster, service: Service) -> Val
         "leave": escape.script(leave),
         "drain_s": registration.drain_s,
         "stop_limit_s": stop_limit_s if profile.restart or stop_limit_s > _SYSTEMDS_STOP_LIMIT_S else None,
-        "x_fleet": _sidekick_x_fleet(service.requirements, main),
+        "x_fleet": sidekick_x_fleet_lines(service.requirements, main),
     }
 
 
@@ -126,7 +126,7 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
         "arguments": arguments,
         "image": escape.argument(image_of(project, profile, balancer.image)),
         "command": f" {BALANCER_COMMAND}",
-        "x_fleet": _x_fleet(balancer.requirements),
+        "x_fleet": x_fleet_lines(balancer.requirements),
     }
 
 
@@ -221,26 +221,6 @@ def _etcd_units(cluster: Cluster) -> list[str]:
 
 def _engine_units(profile: Profile) -> list[str]:
     return [profile.engine_unit] if profile.engine_unit else []
-
-
-def _x_fleet(requirements: Requirements) -> list[tuple[str, str]]:
-    return [
-        *(("Conflicts", escape.literal(glob)) for glob in requirements.conflicts),
-        *_x_fleet_placement(requirements),
-    ]
-
-
-def _sidekick_x_fleet(requirements: Requirements, main: str) -> list[tuple[str, str]]:
-    # fleet refuses Global= beside MachineOf=; on the same machines as a global service is everywhere it is.
-    return _x_fleet_placement(requirements) if requirements.is_global else [("MachineOf", main)]
-
-
-def _x_fleet_placement(requirements: Requirements) -> list[tuple[str, str]]:
-    return [
-        *(("MachineMetadata", escape.literal(pair)) for pair in requirements.machine_metadata),
-        *([("MachineID", escape.literal(requirements.machine_id))] if requirements.machine_id else []),
-        *([("Global", "true")] if requirements.is_global else []),
-    ]
 
 
 def _instances_are_ports(service: Service) -> bool:
