@@ -204,14 +204,20 @@ class Watcher:
 
     def _write_pool_file(self) -> None:
         if self._in_file != self._kept.servers:
-            replace_file(self._paths.pool_file, pool_text(self._kept.servers))
+            self._write(self._paths.pool_file, pool_text(self._kept.servers))
             self._in_file = self._kept.servers
 
     def _write_state(self) -> None:
         text = state_text(self._etcd, self._refused, self._kept.held, self._generations.problem)
         if text != self._state_written:
-            replace_file(self._paths.state_file, text)
+            self._write(self._paths.state_file, text)
             self._state_written = text
+
+    def _write(self, path: str, text: str) -> None:
+        try:
+            replace_file(path, text)
+        except OSError as error:  # a full disk must not end what serves
+            say(f"{path} is not written: {error.strerror}")
 
     def _stop_nginx(self) -> None:
         if self._nginx is not None and self._nginx.try_exit() is None:

@@ -53,6 +53,18 @@ def test_a_pool_that_nginx_forgot_is_given_again_within_a_second(
     eventually(lambda: balancer.get() == (200, backend.address), within_s=1)
 
 
+def test_a_disk_that_can_not_be_written_is_said_and_the_pool_goes_on_changing(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    backend = backends()
+    (balancer.root / "var/lib/coreos-kit/pool.new").mkdir()  # where the file would be staged
+
+    real_etcd.put(api, KEY, backend.address)
+
+    eventually(lambda: balancer.get() == (200, backend.address))
+    assert len([line for line in balancer.said() if "pool is not written: Is a directory" in line]) == 1
+
+
 def test_a_nginx_that_dies_ends_the_container(balancer: RealBalancer, api: str) -> None:
     os.kill(balancer.nginx_pid(), signal.SIGKILL)
 
