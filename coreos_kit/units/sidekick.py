@@ -96,4 +96,4 @@ def _check(health: Health) -> str:
 
 @cache
 def _text(name: str) -> str:
-    return (_SCRIPTS / f"{name}.sh").read_text(encoding="utf-8").rstrip("\n")
+    return (_SCRIPTS / f"{name}.bash").read_text(encoding="utf-8").rstrip("\n")

@@ -1,5 +1,7 @@
 import os
+import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,7 @@ from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import (
     Bind,
     Cluster,
+    EtcdApi,
     EtcdSettings,
     Health,
     HealthKind,
@@ -22,6 +25,7 @@ from coreos_kit.model.project import (
     Requirements,
 )
 from coreos_kit.testing.exec_line import exec_argv
+from coreos_kit.units import sidekick
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.render import desired_units, render_files
 from coreos_kit.units.unit_file import UnitFile
@@ -263,10 +267,26 @@ def test_bash_can_parse_every_sidekick(
         assert (checked.returncode, checked.stderr, arguments) == (0, "", ["N", "7777"])
 
 
-def test_the_sources_of_the_scripts_are_whole_shell_scripts() -> None:
-    for path in (REPOSITORY / "coreos_kit/units/scripts").glob("*.sh"):
-        checked = subprocess.run(["bash", "-n", str(path)], capture_output=True, text=True, check=False)
-        assert (checked.returncode, checked.stderr) == (0, ""), path
+@pytest.mark.parametrize("kind", HealthKind)
+@pytest.mark.parametrize("api", EtcdApi)
+def test_shellcheck_finds_nothing_in_the_sidekicks_scripts(
+    kind: HealthKind, api: EtcdApi, cluster: Cluster
+) -> None:
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed")
+    registration = cluster.services[0].registration
+    assert registration
+    scripts = [
+        sidekick.loop_script(cluster.profile, api, cluster.etcd, registration, Health(kind)),
+        sidekick.leave_script(cluster.profile, api, cluster.etcd, registration),
+    ]
+
+    for script in scripts:
+        checked = subprocess.run(
+            [shellcheck, "--shell=bash", "-"], input=script, capture_output=True, text=True, check=False
+        )
+        assert (checked.returncode, checked.stdout) == (0, "")
 
 
 def test_a_file_named_after_a_unit_takes_the_place_of_the_general_one(

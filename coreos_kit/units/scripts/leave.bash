@@ -4,7 +4,7 @@
 # First the loop, or it might register again. It may be dead already, and then systemd names no process.
 if [ "$MAINPID" ]; then
   kill -TERM "$MAINPID" 2>/dev/null;
-  for try in {1..40}; do kill -0 "$MAINPID" 2>/dev/null || break; sleep 0.1; done;
+  for _ in {1..40}; do kill -0 "$MAINPID" 2>/dev/null || break; sleep 0.1; done;
 fi;
 if ! forget && sleep 0.3 && ! forget; then
   echo "etcd does not answer, so $key goes when its TTL is over: ${said:-nothing came in time}";
