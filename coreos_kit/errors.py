@@ -5,7 +5,8 @@
     ├─ InvalidConfig, InvalidUnit, Unplaceable 3  refused; nothing was touched
     ├─ Unreachable                             4  SSH or etcd could not be reached
     ├─ DeployFailed                            6  not rolled back: what stands where
-    └─ TimedOut                                8  a wait ended; says what it last saw
+    ├─ TimedOut                                8  a wait ended; says what it last saw
+    └─ Interrupted, Declined                 130  by Ctrl-C, or with a no
 
 A bug is not a `KitError`: it crashes with its traceback.
 """
@@ -112,6 +113,12 @@ class TimedOut(KitError):
     """A wait came to its end; the message says what was seen last."""
 
     exit_code = 8
+
+
+class Interrupted(KitError):
+    """Somebody pressed Ctrl-C."""
+
+    exit_code = 130
 
 
 class Declined(KitError):

@@ -7,13 +7,17 @@ import typer
 
 from coreos_kit import __version__
 from coreos_kit.cli import balancer, cluster, deploying, images, lab, units, workspace
+from coreos_kit.cli.parsing import Commands
 from coreos_kit.cli.settings import Settings
 
-_EPILOG = "Global options stand before or after the command. First steps: coreos-kit init web && cd web && coreos-kit lab up"
+_EPILOG = (
+    "Global options stand before or after the command. "
+    "First steps: coreos-kit init web && cd web && coreos-kit lab up"
+)
 
 app = typer.Typer(
     name="coreos-kit",
-    help="Run template units, their sidekicks and a balancer that follows, on fleet or on plain systemd.",
+    cls=Commands,
     epilog=_EPILOG,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -22,7 +26,7 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+def _show_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"coreos-kit {__version__}")
         raise typer.Exit
@@ -46,6 +50,7 @@ def settings(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
+    """Run template units, their sidekicks and a balancer that follows, on fleet or on plain systemd."""
     ctx.obj = Settings(project, cluster, json, verbose)
 
 

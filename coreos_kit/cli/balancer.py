@@ -12,7 +12,9 @@ def _balancer() -> None:
 
 @_group.command("preview")
 def preview_command(ctx: typer.Context) -> None:
-    """Show the pool that the current registrations would give, and the diff from the one running.
+    """Show the pool that the registrations would give.
+
+    Servers marked + are not in the running pool yet, those marked - still are.
 
     Example: coreos-kit balancer preview
     """

@@ -8,21 +8,21 @@ from coreos_kit.cli.options import WatchOpt
 
 
 def status_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
-    """Show machines, units, registrations and the running pool on one screen.
+    """Show machines, units, registrations and pools.
 
     Example: coreos-kit status --watch
     """
     from coreos_kit.cli import show_status, watching, wiring
     from coreos_kit.ops.status import status
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with watching.until_interrupted(), wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
         for seen in watching.looks(lambda: status(session), session.clock, again=watch):
             show_status.status(ctx.obj, session.cluster, seen, clear=watch)
     raise typer.Exit(4 if seen.observed.unreachable else 0)
 
 
 def machines_command(ctx: typer.Context) -> None:
-    """List the machines: addresses, what they run, how many units of the kit stand on each.
+    """List the machines: addresses, system, number of units.
 
     Example: coreos-kit machines --json
     """
@@ -35,14 +35,14 @@ def machines_command(ctx: typer.Context) -> None:
 
 
 def registrations_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
-    """List the registrations in etcd with the time that each has left.
+    """List the registrations in etcd and the time they have left.
 
     Example: coreos-kit registrations --watch
     """
     from coreos_kit.cli import show_status, watching, wiring
     from coreos_kit.ops.status import registrations
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with watching.until_interrupted(), wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
         for entries in watching.looks(lambda: registrations(session), session.clock, again=watch):
             show_status.registrations(ctx.obj, session.cluster, entries, clear=watch)
 
@@ -57,13 +57,13 @@ def logs_command(
     ] = False,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0, help="How many lines of each machine.")] = 50,
 ) -> None:
-    """Show the journals of all machines as one, in the order of time.
+    """Show the journals of all machines, merged by time.
 
     Example: coreos-kit logs 'apache@*' -f
     """
-    from coreos_kit.cli import show_logs, show_status, wiring
+    from coreos_kit.cli import show_logs, show_status, watching, wiring
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with watching.until_interrupted(), wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
         complete = show_logs.show(ctx.obj, session, units or [], lines=lines, follow=follow)
     raise typer.Exit(0 if complete else 4)
 
@@ -77,7 +77,9 @@ def ssh_command(
         list[str] | None, typer.Argument(metavar="[-- COMMAND…]", help="None: a login shell.")
     ] = None,
 ) -> None:
-    """Open a shell on a machine, or run a command there and end with its exit code.
+    """Open a shell on a machine, or run a command there.
+
+    Ends with the command's own exit code; 255 says that the kit could not run it.
 
     Example: coreos-kit ssh core-1 -- docker ps
     """

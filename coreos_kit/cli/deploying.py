@@ -23,7 +23,9 @@ def plan_command(
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
 ) -> None:
-    """Show what deploy would do: unit by unit, why and where, with diffs. Changes no unit.
+    """Show what deploy would do, and why.
+
+    Unit by unit, with machines and diffs. Changes no unit.
 
     Example: coreos-kit plan --exit-code
     """
@@ -44,7 +46,9 @@ def deploy_command(
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
 ) -> None:
-    """Make the cluster what the configuration says, one instance at a time, then verify it.
+    """Make the cluster what the configuration says.
+
+    One instance at a time, each registered before the next; then verify the whole chain. Safe to repeat.
 
     Example: coreos-kit deploy --yes
     """
@@ -69,7 +73,9 @@ def verify_command(
         int, typer.Option("--wait", metavar="S", min=0, help="Look again until all holds, so long at most.")
     ] = 0,
 ) -> None:
-    """Prove the chain from every unit to a request that reaches it; exit 0 only if every link holds.
+    """Prove the chain from every unit to a request it served.
+
+    Exits 0 only if every link holds, 1 if one is broken, 4 if something could not be looked at.
 
     Example: coreos-kit verify --wait 30
     """

@@ -4,18 +4,27 @@ from typing import Annotated
 
 import typer
 
-_group = typer.Typer(help="Build and push the images of images/.", no_args_is_help=True, rich_markup_mode=None)
+_group = typer.Typer(help="Build, push and list images.", no_args_is_help=True, rich_markup_mode=None)
 
-NamesArg = Annotated[list[str] | None, typer.Argument(metavar="[NAME…]", help="Images. None: all that have sources.")]
+NamesArg = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME…]", help="Images. None: all that have sources.")
+]
 OnOpt = Annotated[
     str | None,
-    typer.Option("--on", metavar="MACHINE", help="Use this machine's engine instead of the workstation's.", show_default=False),
+    typer.Option(
+        "--on",
+        metavar="MACHINE",
+        help="Use this machine's engine instead of the workstation's.",
+        show_default=False,
+    ),
 ]
 
 
 @_group.command("build")
 def build_command(ctx: typer.Context, names: NamesArg = None, on: OnOpt = None) -> None:
-    """Build images with docker or podman, here or on a machine, which gets the sources over SSH.
+    """Build images with docker or podman, here or on a machine.
+
+    A machine gets the sources over SSH.
 
     Example: coreos-kit image build --on core-1
     """
@@ -29,7 +38,9 @@ def build_command(ctx: typer.Context, names: NamesArg = None, on: OnOpt = None) 
 
 @_group.command("push")
 def push_command(ctx: typer.Context, names: NamesArg = None, on: OnOpt = None) -> None:
-    """Push images to their registry, or to the cluster's push_to, and say under which digest they are there.
+    """Push images to their registry, and say their digests.
+
+    Or to the cluster's push_to, where it has one.
 
     Example: coreos-kit image push apache --on core-1
     """
@@ -43,7 +54,9 @@ def push_command(ctx: typer.Context, names: NamesArg = None, on: OnOpt = None) -
 
 @_group.command("list")
 def list_command(ctx: typer.Context, on: OnOpt = None) -> None:
-    """List the images that the cluster's units run; with --on, also whether that machine has them.
+    """List the images that the cluster's units run.
+
+    With --on, also whether that machine has them.
 
     Example: coreos-kit image list --json
     """

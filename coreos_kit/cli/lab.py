@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from coreos_kit.adapters.nspawn.lab import NspawnLab
 
 _group = typer.Typer(
-    help="A cluster of real machines on this workstation, to try things on.",
+    help="A cluster of real machines on this workstation.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -49,7 +49,9 @@ def up_command(
         ),
     ] = None,
 ) -> None:
-    """Boot the lab, or continue one that is there. Needs root. Safe to repeat.
+    """Boot the lab, or continue one that is there.
+
+    Needs root. Safe to repeat.
 
     Example: coreos-kit lab up --machines 4
     """
@@ -60,7 +62,9 @@ def up_command(
 
 @_group.command("down")
 def down_command(ctx: typer.Context, name: LabNameOpt = DEFAULT) -> None:
-    """Take the lab away, with everything that it added to this workstation. Needs root. Safe to repeat.
+    """Take the lab away, with everything that it added here.
+
+    Needs root. Safe to repeat.
 
     Example: coreos-kit lab down
     """
@@ -90,7 +94,9 @@ def ssh_command(
     ] = None,
     name: LabNameOpt = DEFAULT,
 ) -> None:
-    """Open a shell on a machine of the lab, the registry's included, or run a command there.
+    """Open a shell on a machine of the lab, or run a command there.
+
+    The registry's machine is one of them.
 
     Example: coreos-kit lab ssh registry -- systemctl status docker-registry
     """
@@ -118,7 +124,9 @@ def kill_command(ctx: typer.Context, machine: MachineArg, name: LabNameOpt = DEF
 
 @_group.command("revive")
 def revive_command(ctx: typer.Context, machine: MachineArg, name: LabNameOpt = DEFAULT) -> None:
-    """Boot a machine that was killed, and wait until it offers everything again.
+    """Boot a machine that was killed.
+
+    Waits until it offers everything again.
 
     Example: coreos-kit lab revive core-1
     """

@@ -1,6 +1,6 @@
 """How results look: JSON objects or tables on stdout, progress and errors on stderr. The only user of rich.
 
-Whatever was read from a machine, from etcd or from a log may hold escape sequences: none reaches the terminal.
+What was read from a machine, from etcd or from a log may hold escape sequences: none reaches the terminal.
 """
 
 import json
@@ -17,25 +17,28 @@ from coreos_kit.model.names import UnitName
 if TYPE_CHECKING:
     from rich.console import Console
 
-PIPE_WIDTH = 240  # without a terminal nothing is cut off or wrapped at 80 columns
-
 STYLES = {
     "ok": "green",
     "running": "green",
     "active": "green",
     "broken": "red",
     "failed": "red",
+    "missing": "red",
+    "unreachable": "red",
     "unknown": "yellow",
 }
 
 
 def plain(text: object) -> str:
-    """Show control characters as what they are, ``\\x1b`` say, instead of obeying them."""
+    """Show control characters as escapes of Python, so that no terminal obeys them."""
+    said = str(text)
+    if said.isprintable():
+        return said
     return "".join(
         character
         if character.isprintable() or character == "\t"
         else character.encode("unicode_escape").decode()
-        for character in str(text)
+        for character in said
     )
 
 
@@ -58,46 +61,35 @@ def as_json(value: Any) -> Any:
 
 def print_json(command: str, body: Mapping[str, Any]) -> None:
     """Print the one object of a command, or one line of those that follow."""
-    sys.stdout.write(
-        json.dumps({"schema": f"coreos-kit/{command}/v1", **as_json(body)}, ensure_ascii=False) + "\n"
-    )
+    # ASCII only: among what JSON lets pass are control characters that a terminal obeys, U+009B say.
+    sys.stdout.write(json.dumps({"schema": f"coreos-kit/{command}/v1", **as_json(body)}) + "\n")
     sys.stdout.flush()
 
 
-def console(*, stderr: bool = False) -> "Console":
-    """Return a console: with colour on a terminal, without any elsewhere."""
-    from rich.console import Console
-
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(
-        file=stream,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        soft_wrap=True,
-        width=None if stream.isatty() else PIPE_WIDTH,
-    )
-
-
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print aligned columns; a cell that is a state has its colour."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        shown.add_column(column.upper(), overflow="fold")
-    for row in rows:
-        shown.add_row(*(Text(plain(cell), style=STYLES.get(str(cell).split(" ")[0], "")) for cell in row))
-    console().print(shown)
+    """Print aligned columns, without those that are empty in every row; on a terminal states have colours."""
+    cells = [[plain(cell) for cell in row] for row in rows]
+    kept = [number for number in range(len(columns)) if not cells or any(row[number] for row in cells)]
+    header = [columns[number].upper() for number in kept]
+    body = [[row[number] for number in kept] for row in cells]
+    if sys.stdout.isatty():
+        _coloured_table(header, body)
+    else:
+        _plain_table([header, *body])
 
 
 def line(text: str = "", *, style: str = "") -> None:
-    """Print one line of a result."""
-    if style:
-        console().print(plain(text), style=style)
+    """Print one line of a result; on a terminal in that style."""
+    if style and sys.stdout.isatty():
+        _console().print(plain(text), style=style, soft_wrap=True)
     else:
         sys.stdout.write(f"{plain(text)}\n")
+
+
+def clear() -> None:
+    """Empty the screen, where there is one."""
+    if sys.stdout.isatty():
+        _console().clear()
 
 
 def say(text: str) -> None:
@@ -125,3 +117,34 @@ def show_error(error: KitError, *, as_json: bool) -> None:
         say(f"       {detail}")
     if error.hint:
         say(f"hint:  {error.hint}")
+
+
+def counted(count: int, noun: str) -> str:
+    """Return "1 file", "2 files"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def _coloured_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in header:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell, style=STYLES.get(cell.split(" ")[0].lower(), "")) for cell in row))
+    _console().print(shown)
+
+
+def _plain_table(rows: Sequence[Sequence[str]]) -> None:
+    """Never wrapped or cut off, whoever reads it."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        sys.stdout.write(f"{'  '.join(padded).rstrip()}\n")

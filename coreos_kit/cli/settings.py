@@ -20,7 +20,7 @@ class Settings:
 
 
 def hoist(args: Sequence[str]) -> list[str]:
-    """Bring global options to the front, wherever before ``--`` they stand: `status --json` is `--json status`."""
+    """Bring global options to the front, wherever they stand before ``--``; `status --json` works."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(args)

@@ -102,10 +102,9 @@ def deployed(settings: Settings, cluster: Cluster, result: DeployResult, verdict
         for text in _plan_lines(made):
             output.line(text)
     else:
-        count = len(made.changes)
-        output.line(
-            f"deployed: {count} change{'s' if count != 1 else ''} on {len({c.machine for c in made.changes})} machines"
-        )
+        machines = {change.machine for change in made.changes} | set(made.environments)
+        changes = output.counted(len(made.changes), "change")
+        output.line(f"deployed: {changes} on {output.counted(len(machines), 'machine')}")
     output.line(_summary(verdict))
 
 
@@ -168,6 +167,6 @@ def verdict(settings: Settings, cluster: Cluster, found: Verdict) -> None:
 def _summary(found: Verdict) -> str:
     total = len(found.links)
     if found.ok:
-        return f"verified: all {total} links hold"
+        return f"verified: all {output.counted(total, 'link')} hold"
     broken, unknown = found.count(State.BROKEN), found.count(State.UNKNOWN)
-    return f"not verified: of {total} links {broken} broken, {unknown} unknown"
+    return f"not verified: of {output.counted(total, 'link')} {broken} broken, {unknown} unknown"

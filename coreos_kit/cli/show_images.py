@@ -30,7 +30,14 @@ def listed(settings: Settings, cluster: Cluster, images: Sequence[ListedImage]) 
         output.print_json("image-list", {"cluster": cluster.name, "images": images})
         return
     rows = [
-        [image.image, image.reference, image.target, "images/" if image.has_sources else "-", image.id or "-", ", ".join(image.used_by)]
+        [
+            image.image,
+            image.reference,
+            image.target,
+            "images/" if image.has_sources else "-",
+            image.id or "-",
+            ", ".join(image.used_by),
+        ]
         for image in images
     ]
     output.table(["image", "reference", "pushed to", "sources", "id", "used by"], rows)

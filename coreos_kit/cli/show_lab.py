@@ -23,9 +23,8 @@ def up(settings: Settings, result: LabUp) -> None:
         return
     rows = [[machine.name, machine.private_ip, machine.public_ip] for machine in lab.all_machines]
     output.table(["machine", "private", "public"], rows)
-    output.line(
-        f"lab {lab.name} is up after {result.total_s:.0f} s, {result.download_s:.0f} s of them for downloads; registry {lab.registry}"
-    )
+    times = f"after {result.total_s:.0f} s, {result.download_s:.0f} s of them for downloads"
+    output.line(f"lab {lab.name} is up {times}; registry {lab.registry}")
 
 
 def down(settings: Settings, result: LabDown) -> None:

@@ -7,7 +7,8 @@ from threading import Event
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
 from coreos_kit.model.names import UnitName
-from coreos_kit.ops.logs import LogLine, Silence, follow as follow_logs, logs
+from coreos_kit.ops.logs import LogLine, Silence, logs
+from coreos_kit.ops.logs import follow as follow_logs
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.units import find
 from coreos_kit.ops.verify import configured_units
@@ -48,7 +49,7 @@ def show(settings: Settings, session: Session, patterns: Sequence[str], *, lines
 
 
 def _units_by_machine(session: Session, patterns: Sequence[str]) -> dict[str, list[UnitName]]:
-    """Without patterns every machine is read for every configured unit; with them, the machines that have it."""
+    """Say what to read where: without patterns every configured unit everywhere, else what matches."""
     if not patterns:
         return {name: configured_units(session.cluster) for name in session.runners}
     machines: dict[str, list[UnitName]] = {}

@@ -1,11 +1,10 @@
 """Status, machines and registrations, as tables and as JSON."""
 
-import sys
 from collections.abc import Mapping, Sequence
 
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
-from coreos_kit.model.cluster import EtcdEntry, ObservedMachine, ObservedUnit, Observation
+from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine, ObservedUnit
 from coreos_kit.model.project import Cluster
 from coreos_kit.ops.preview import Preview
 from coreos_kit.ops.status import Pool, Registrations, Status
@@ -32,11 +31,18 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
             },
         )
         return
-    _clear(wanted=clear)
+    if clear:
+        output.clear()
     _machines_table(seen.observed)
     output.line()
     rows: list[Sequence[object]] = [
-        [unit.name, unit.machine, f"{unit.active_state} ({unit.sub_state})", unit.restarts or "", unit.since]
+        [
+            unit.name,
+            unit.machine,
+            f"{unit.active_state} ({unit.sub_state})",
+            unit.restarts or "",
+            _since(unit),
+        ]
         for unit in seen.units
     ]
     rows += [[name, "-", "missing", "", ""] for name in seen.missing]
@@ -62,7 +68,8 @@ def registrations(settings: Settings, cluster: Cluster, entries: Registrations, 
     if settings.json:
         output.print_json("registrations", {"cluster": cluster.name, "registrations": _entries_body(entries)})
         return
-    _clear(wanted=clear)
+    if clear:
+        output.clear()
     _entries_table(entries, "")
 
 
@@ -104,7 +111,9 @@ def preview(settings: Settings, cluster: Cluster, previews: Sequence[Preview]) -
         output.print_json("balancer-preview", {"cluster": cluster.name, "balancers": body})
         return
     for found in previews:
-        output.line(f"{found.balancer}: {len(found.servers)} servers from the registrations")
+        output.line(
+            f"{found.balancer}: {output.counted(len(found.servers), 'server')} from the registrations"
+        )
         running = {server for pool in found.running for server in pool.servers or ()}
         for server in [*found.servers, *sorted(running - set(found.servers))]:
             sign = (
@@ -122,11 +131,6 @@ def preview(settings: Settings, cluster: Cluster, previews: Sequence[Preview]) -
                 output.line(f"its pool on {pool.machine} can't be told: {pool.error}")
         if not found.running:
             output.line("it runs nowhere")
-
-
-def _clear(*, wanted: bool) -> None:
-    if wanted and sys.stdout.isatty():
-        output.console().clear()
 
 
 def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
@@ -153,23 +157,31 @@ def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
 
 
 def _machines_table(observed: Observation) -> None:
+    """One row a machine; what is wrong with one can be long, and stands in a line below."""
     rows: list[Sequence[object]] = [
         [
-            machine.name, machine.private_ip or "-", machine.public_ip or "-", machine.machine_id[:8],
-            ",".join(f"{key}={value}" for key, value in sorted(machine.metadata.items())) or "-",
-            machine.etcd_state or "-", len(_kits(machine)), machine.engine_error or machine.release,
+            machine.name, machine.private_ip, machine.public_ip, machine.machine_id[:8],
+            ",".join(f"{key}={value}" for key, value in sorted(machine.metadata.items())),
+            machine.etcd_state, len(_kits(machine)), machine.release,
         ]
         for _, machine in sorted(observed.machines.items())
     ]  # fmt: skip
-    rows += [
-        [name, "-", "-", "-", "-", "-", "-", f"unreachable: {error}"]
-        for name, error in sorted(observed.unreachable.items())
-    ]
+    rows += [[name, "", "", "", "", "", "", "unreachable"] for name in sorted(observed.unreachable)]
     output.table(["machine", "private", "public", "id", "metadata", "etcd", "units", "system"], rows)
+    for name, error in sorted(observed.unreachable.items()):
+        output.line(f"{name} is unreachable: {error}", style="red")
+    for name, machine in sorted(observed.machines.items()):
+        if machine.engine_error:
+            output.line(f"the containers on {name} are unknown: {machine.engine_error}", style="yellow")
 
 
 def _kits(machine: ObservedMachine) -> list[ObservedUnit]:
     return [unit for unit in machine.units if unit.project]
+
+
+def _since(unit: ObservedUnit) -> str:
+    """Say since when it is active, without systemd's day of the week."""
+    return unit.since.partition(" ")[2] if unit.is_active else ""
 
 
 def _unit_body(unit: ObservedUnit) -> Mapping[str, object]:

@@ -11,17 +11,25 @@ from coreos_kit.ops.workspace import InitResult
 def initialised(settings: Settings, result: InitResult) -> None:
     """Show a new workspace."""
     if settings.json:
-        output.print_json("init", {"root": result.root, "written": result.written, "unchanged": result.unchanged})
+        output.print_json(
+            "init", {"root": result.root, "written": result.written, "unchanged": result.unchanged}
+        )
         return
-    output.line(f"workspace in {result.root}: {len(result.written)} files written, {len(result.unchanged)} were there")
+    written = output.counted(len(result.written), "file")
+    output.line(f"workspace in {result.root}: {written} written, {len(result.unchanged)} already there")
     output.line("next: edit coreos-kit.toml, then coreos-kit lab up, or coreos-kit plan --cluster NAME")
 
 
 def rendered(settings: Settings, changes: RenderChanges, *, diff: bool, check: bool) -> None:
     """Show what was rendered, or what would be."""
     if settings.json:
-        body = [{"path": change.path, "verb": _verb(change.before, change.after), "diff": change.diff} for change in changes.drift]
-        output.print_json("render", {"root": changes.root, "check": check, "changes": body, "unchanged": changes.unchanged})
+        body = [
+            {"path": change.path, "verb": _verb(change.before, change.after), "diff": change.diff}
+            for change in changes.drift
+        ]
+        output.print_json(
+            "render", {"root": changes.root, "check": check, "changes": body, "unchanged": changes.unchanged}
+        )
         return
     for change in changes.drift:
         output.line(f"{_verb(change.before, change.after)} {change.path}")
@@ -34,7 +42,16 @@ def rendered(settings: Settings, changes: RenderChanges, *, diff: bool, check: b
 def linked(settings: Settings, changes: LinkChanges, *, check: bool) -> None:
     """Show what was linked, or what would be."""
     if settings.json:
-        output.print_json("link", {"check": check, "created": changes.created, "removed": changes.removed, "unchanged": changes.unchanged, "foreign": changes.foreign})
+        output.print_json(
+            "link",
+            {
+                "check": check,
+                "created": changes.created,
+                "removed": changes.removed,
+                "unchanged": changes.unchanged,
+                "foreign": changes.foreign,
+            },
+        )
         return
     for name in changes.created:
         output.line(f"create instances/{name}")
@@ -55,7 +72,11 @@ def linted(settings: Settings, result: LintResult) -> None:
         if finding.hint:
             output.line(f"    {finding.hint}")
     errors = sum(finding.severity == "error" for finding in result.findings)
-    output.line(f"{result.files} files: {errors} errors, {len(result.findings) - errors} warnings")
+    counts = (
+        output.counted(errors, "error"),
+        output.counted(len(result.findings) - errors, "warning"),
+    )
+    output.line(f"{output.counted(result.files, 'file')}: {', '.join(counts)}")
 
 
 def _verb(before: str | None, after: str | None) -> str:

@@ -6,7 +6,9 @@ from coreos_kit.cli.options import UnitsArg, YesOpt
 
 
 def start_command(ctx: typer.Context, units: UnitsArg) -> None:
-    """Start units wherever they stand; fails, with the journal, if one does not come up.
+    """Start units wherever they stand.
+
+    Fails, with the journal, if one does not come up.
 
     Example: coreos-kit start apache@7777
     """
@@ -19,7 +21,9 @@ def start_command(ctx: typer.Context, units: UnitsArg) -> None:
 
 
 def stop_command(ctx: typer.Context, units: UnitsArg) -> None:
-    """Stop units; sidekicks deregister and drain first. The next deploy starts them again.
+    """Stop units; sidekicks deregister and drain first.
+
+    The next deploy starts them again.
 
     Example: coreos-kit stop 'apache@*'
     """
@@ -32,7 +36,9 @@ def stop_command(ctx: typer.Context, units: UnitsArg) -> None:
 
 
 def restart_command(ctx: typer.Context, units: UnitsArg) -> None:
-    """Restart units one after the other, each active again before the next.
+    """Restart units one after the other.
+
+    Each is active again before the next is stopped.
 
     Example: coreos-kit restart apache@7777 apache@8888
     """
@@ -45,7 +51,9 @@ def restart_command(ctx: typer.Context, units: UnitsArg) -> None:
 
 
 def destroy_command(ctx: typer.Context, units: UnitsArg, yes: YesOpt = False) -> None:
-    """Stop units and remove them from their machines, an instance together with its sidekick.
+    """Stop units and remove them from their machines.
+
+    An instance goes together with its sidekick. What is still configured, the next deploy makes again.
 
     Example: coreos-kit destroy apache@8888 --yes
     """

@@ -1,7 +1,10 @@
-"""Looking again and again, for --watch."""
+"""Looking again and again, for --watch, and reading on, for --follow: both end with Ctrl-C."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
+
+import typer
 
 from coreos_kit.ports import Clock
 
@@ -21,3 +24,12 @@ def looks(look: Callable[[], Seen], clock: Clock, *, again: bool) -> Iterator[Se
             return
         before = seen
         clock.sleep(EVERY_S)
+
+
+@contextmanager
+def until_interrupted() -> Iterator[None]:
+    """Make Ctrl-C the ordinary end, exit code 130 without a message: nobody else ends a watch."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None

@@ -1,13 +1,12 @@
 """Which adapter stands behind which port: the only place that knows both."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-
+from coreos_kit.cli.output import say
 from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import InvalidConfig, UsageError
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
@@ -119,7 +118,8 @@ def open_builder(settings: Settings, machine: str | None) -> Iterator[tuple[Proj
             from coreos_kit.adapters.engine import find_engine
             from coreos_kit.adapters.local import LocalRunner
 
-            builder = find_engine(LocalRunner())
+            yield project, cluster, find_engine(LocalRunner())
+            return
         yield project, cluster, builder
 
 
@@ -187,4 +187,4 @@ def _once(opener: Callable[[], EtcdStore]) -> Callable[[], EtcdStore]:
 
 
 def _tell(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
+    say(line)

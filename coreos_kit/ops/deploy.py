@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from coreos_kit.errors import DeployFailed, KitError
+from coreos_kit.errors import DeployFailed, Interrupted, KitError
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitKind, Verb
@@ -52,6 +52,12 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
             done += [step for step in wave if not isinstance(results[step.machine], KitError)]
             if failed:
                 raise failed[0]
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "the deploy was interrupted",
+            details=[*_standing(plan.waves, done)],
+            hint="Run deploy again: it goes on from what stands.",
+        ) from None
     except KitError as error:
         raise DeployFailed(
             f"the deploy stopped: {error}",

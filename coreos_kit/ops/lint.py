@@ -27,7 +27,10 @@ def lint(paths: Sequence[Path]) -> LintResult:
     """Check the files, and the unit files of the folders; raises `KitError` for a path that can't be read."""
     texts = {str(file): _read(file) for path in paths for file in _files(path)}
     if not texts:
-        raise KitError(f"no unit files in {', '.join(str(path) for path in paths)}", hint="Render them: coreos-kit render")
+        raise KitError(
+            f"no unit files in {', '.join(str(path) for path in paths)}",
+            hint="Render them: coreos-kit render",
+        )
     return LintResult(len(texts), lint_units(texts))
 
 
@@ -43,7 +46,9 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.exists():
         raise KitError(f"there is no {path}", hint="Name a unit file or a folder of them.")
     if path.is_dir():
-        yield from (file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith("."))
+        yield from (
+            file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")
+        )
     else:
         yield path
 

@@ -46,7 +46,9 @@ def logs(session: Session, machines: dict[str, list[UnitName]], *, lines: int) -
     """Return the last `lines` of each machine's units, merged by time, then the machines that were silent."""
     answers = on_each(
         list(machines),
-        lambda name: session.runner(name).run(journal_argv(machines[name], lines=lines), root=True, timeout_s=60),
+        lambda name: session.runner(name).run(
+            journal_argv(machines[name], lines=lines), root=True, timeout_s=60
+        ),
     )
     read = {
         name: [line for text in answer.text.splitlines() if (line := read_line(name, text))]
@@ -60,7 +62,7 @@ def logs(session: Session, machines: dict[str, list[UnitName]], *, lines: int) -
 def follow(
     session: Session, machines: dict[str, list[UnitName]], *, lines: int, stop: Event
 ) -> Iterator[LogLine | Silence]:
-    """Return lines as they come, held back a moment so that machines fall into order; ends when `stop` is set."""
+    """Return lines as they come, held back a moment so that they fall into order; ends when `stop` is set."""
     arrived: queue.SimpleQueue[LogLine | Silence | None] = queue.SimpleQueue()
 
     def read(name: str) -> None:
@@ -101,11 +103,13 @@ def read_line(machine: str, text: str) -> LogLine | None:
         time_us = int(entry["__REALTIME_TIMESTAMP"])
     except (ValueError, KeyError, TypeError):
         return None
-    return LogLine(time_us, machine, _text(entry.get("UNIT") or entry.get("_SYSTEMD_UNIT")), _text(entry.get("MESSAGE")))
+    return LogLine(
+        time_us, machine, _text(entry.get("UNIT") or entry.get("_SYSTEMD_UNIT")), _text(entry.get("MESSAGE"))
+    )
 
 
 def _text(value: object) -> str:
-    """Read a field: a string, bytes as a list of numbers where it is not UTF-8, a list where it is repeated, or null."""
+    """Read a field: a string, numbers for the bytes of what is not UTF-8, a list of repeats, or null."""
     if isinstance(value, list):
         if all(isinstance(item, int) and 0 <= item < 256 for item in value):
             return bytes(value).decode("utf-8", "replace")

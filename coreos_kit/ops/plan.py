@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from coreos_kit.errors import InvalidUnit, KitError, Refused
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
+from coreos_kit.ops.behind import behind
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.units.lint import Severity, lint_units
@@ -30,9 +31,10 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     """
     desired = desired_units(session.project, session.cluster, session.sources)
     _refuse_lint_errors(desired)
-    with ThreadPoolExecutor(max_workers=2) as pool:
+    with ThreadPoolExecutor(max_workers=3) as pool:
         looking = pool.submit(session.driver.observe, [unit.name for unit in desired])
         resolving = pool.submit(_resolve, session, _references(desired), options)
+        comparing = pool.submit(behind, session.project)
         observed, (digests, failures) = looking.result(), resolving.result()
     kept, notes = _keep_deployed_digests(session.project.name, observed, failures)
     digests = {**digests, **kept}
@@ -41,8 +43,9 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         for unit in desired
     )
     made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
+    notes = [*comparing.result(), *notes, *made.notes]
     return Prepared(
-        plan=Plan(made.waves, made.placements, made.environments, made.digests, (*notes, *made.notes)),
+        plan=Plan(made.waves, made.placements, made.environments, made.digests, tuple(notes)),
         desired=pinned,
         observed=observed,
     )

@@ -39,4 +39,6 @@ def _preview(session: Session, balancer: LoadBalancer, pools: list[Pool]) -> Pre
     prefix = service.registration.prefix
     registrations = {entry.key: entry.value for entry in session.store().entries(prefix)}
     pool = pool_of(registrations, parse_networks(cluster.private_network), prefix=prefix)
-    return Preview(balancer.name, tuple(pool.servers), tuple(str(refusal) for refusal in pool.refused), running)
+    return Preview(
+        balancer.name, tuple(pool.servers), tuple(str(refusal) for refusal in pool.refused), running
+    )

@@ -5,13 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from coreos_kit.chain import container_name
-from coreos_kit.model.cluster import EtcdEntry, ObservedUnit, Observation
+from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import configured_units, read_registrations
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Probe, ProbeOrder
-
 
 Registrations = Mapping[str, tuple[EtcdEntry, ...]]  # by prefix
 
@@ -64,12 +63,19 @@ def registrations(session: Session) -> Registrations:
 
 def registration_prefixes(session: Session) -> list[str]:
     """Return the folders of etcd that the cluster's sidekicks write to."""
-    return sorted({service.registration.prefix for service in session.cluster.services if service.registration})
+    return sorted(
+        {service.registration.prefix for service in session.cluster.services if service.registration}
+    )
 
 
 def project_units(session: Session, observed: Observation) -> tuple[ObservedUnit, ...]:
     """Return every unit of the project that was seen, by name, then by machine."""
-    units = [unit for machine in observed.machines.values() for unit in machine.units if unit.project == session.project.name]
+    units = [
+        unit
+        for machine in observed.machines.values()
+        for unit in machine.units
+        if unit.project == session.project.name
+    ]
     return tuple(sorted(units, key=lambda unit: (unit.name, unit.machine)))
 
 
@@ -86,7 +92,9 @@ def read_pools(session: Session, observed: Observation) -> list[Pool]:
         lambda place: session.prober.probe(ProbeOrder(place[1], (), container_name(where[place].unit))),
     )
     return [
-        Pool(name, machine, tuple(sorted(answer.pool)) if answer.pool is not None else None, answer.pool_error)
+        Pool(
+            name, machine, tuple(sorted(answer.pool)) if answer.pool is not None else None, answer.pool_error
+        )
         if isinstance(answer, Probe)
         else Pool(name, machine, None, str(answer))
         for (name, machine), answer in answers.items()

@@ -1,7 +1,7 @@
 """start, stop, restart and destroy, unit by unit, wherever the units stand. Needs no etcd."""
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -26,7 +26,7 @@ class UnitsResult:
 
 
 def find(session: Session, patterns: Sequence[str]) -> tuple[ObservedUnit, ...]:
-    """Return the project's units that match, wherever they stand; raises `KitError` for one that matches none.
+    """Return the project's units that match, wherever they stand; raises `KitError` for what matches none.
 
     A name may lack its ``.service``; globs are the shell's. A machine that is silent makes a name that is
     not found elsewhere an error that says so.
@@ -37,11 +37,7 @@ def find(session: Session, patterns: Sequence[str]) -> tuple[ObservedUnit, ...]:
     for pattern in patterns:
         matching = [unit for unit in units if matches(pattern, unit.name)]
         if not matching:
-            silent = [str(error) for error in observed.unreachable.values()]
-            names = sorted({str(unit.name) for unit in units})
-            if silent:
-                raise KitError(f"no unit {pattern} on the machines that can be seen", hint="Some can't be.", details=silent)
-            raise KitError(f"no unit {pattern} on {session.cluster.name}", hint=_nearest(pattern, names))
+            raise _unknown(pattern, session.cluster.name, [unit.name for unit in units], observed.unreachable)
         found |= {(unit.name, unit.machine): unit for unit in matching}
     return tuple(found[key] for key in sorted(found))
 
@@ -71,18 +67,27 @@ def restart(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
     outcomes: list[UnitOutcome] = []
     for unit in units:
         session.progress(f"{unit.machine}: restart {unit.name}")
-        outcomes += session.driver.apply(Change(unit.machine, stop=(unit.name,), start=(unit.name,)))
+        session.driver.apply(Change(unit.machine, stop=(unit.name,), start=(unit.name,)))
         seen, up = session.driver.wait_until_up(unit.machine, [unit.name], None, timeout_s=DEFAULT_TIMEOUT_S)
         if not up:
-            raise TimedOut(
-                f"{unit.machine}: {unit.name} did not come back within {DEFAULT_TIMEOUT_S} s: it is {seen[0].active_state}"
-                if seen
-                else f"{unit.machine}: {unit.name} did not come back",
-                details=seen[0].journal if seen else (),
-                hint=f"See more: coreos-kit logs {unit.name}",
-            )
-        outcomes[-1:] = list(seen)
+            raise _did_not_come_back(unit, seen)
+        outcomes += seen
     return UnitsResult("restart", tuple(outcomes))
+
+
+def _did_not_come_back(unit: ObservedUnit, seen: Sequence[UnitOutcome]) -> KitError:
+    hint = f"See more: coreos-kit logs {unit.name}"
+    journal = [line for outcome in seen for line in outcome.journal]
+    state = ", ".join(f"{outcome.active_state} ({outcome.sub_state})" for outcome in seen) or "gone"
+    if any(outcome.active_state == "failed" for outcome in seen):
+        return KitError(
+            f"{unit.machine}: {unit.name} did not come back: it is {state}", details=journal, hint=hint
+        )
+    return TimedOut(
+        f"{unit.machine}: {unit.name} did not come back within {DEFAULT_TIMEOUT_S} s: it is {state}",
+        details=journal,
+        hint=hint,
+    )
 
 
 def with_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> tuple[ObservedUnit, ...]:
@@ -98,21 +103,30 @@ def with_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> tuple[Obs
     observed = session.driver.observe([])
     here = {(unit.name, unit.machine) for unit in units}
     pairs = [
-        unit for unit in project_units(session, observed) if unit.name in names and (unit.name, unit.machine) not in here
+        unit
+        for unit in project_units(session, observed)
+        if unit.name in names and (unit.name, unit.machine) not in here
     ]
     return (*pairs, *units)
 
 
 def _ask(
-    session: Session, verb: str, units: Sequence[ObservedUnit], change: Callable[[str, tuple[UnitName, ...]], Change]
+    session: Session,
+    verb: str,
+    units: Sequence[ObservedUnit],
+    change: Callable[[str, tuple[UnitName, ...]], Change],
 ) -> UnitsResult:
     by_machine: dict[str, list[UnitName]] = {}
     for unit in units:
         by_machine.setdefault(unit.machine, []).append(unit.name)
         session.progress(f"{unit.machine}: {verb} {unit.name}")
-    answers = on_each(list(by_machine), lambda machine: session.driver.apply(change(machine, tuple(by_machine[machine]))))
+    answers = on_each(
+        list(by_machine), lambda machine: session.driver.apply(change(machine, tuple(by_machine[machine])))
+    )
     failures = [answer for answer in answers.values() if isinstance(answer, KitError)]
-    outcomes = [outcome for answer in answers.values() if not isinstance(answer, KitError) for outcome in answer]
+    outcomes = [
+        outcome for answer in answers.values() if not isinstance(answer, KitError) for outcome in answer
+    ]
     failures += _unexpected(verb, outcomes)
     if len(failures) == 1:
         raise failures[0]
@@ -125,13 +139,27 @@ def _unexpected(verb: str, outcomes: Sequence[UnitOutcome]) -> Iterator[KitError
     wanted = ("active",) if verb == "start" else ("inactive", "failed")
     for outcome in outcomes:
         if outcome.active_state not in wanted:
+            state = f"{outcome.active_state} ({outcome.sub_state})"
             yield KitError(
-                f"{outcome.machine}: {outcome.name} is {outcome.active_state} ({outcome.sub_state}) after {verb}",
+                f"{outcome.machine}: {outcome.name} is {state} after {verb}",
                 details=outcome.journal,
                 hint=f"See why: coreos-kit logs {outcome.name}",
             )
 
 
-def _nearest(pattern: str, names: Sequence[str]) -> str:
-    near = difflib.get_close_matches(pattern if "." in pattern else f"{pattern}.service", names, n=1)
-    return f"Did you mean {near[0]}?" if near else f"Its units are {', '.join(names) or 'none'}."
+def _unknown(
+    pattern: str, cluster: str, names: Sequence[UnitName], unreachable: Mapping[str, KitError]
+) -> KitError:
+    by_stem = {name.stem: str(name) for name in sorted(set(names))}
+    near = difflib.get_close_matches(pattern.removesuffix(".service"), by_stem, n=1)
+    if unreachable:
+        where = f"the machines of {cluster} that can be seen"
+        hint = f"It may stand on {', '.join(sorted(unreachable))}."
+    else:
+        where = cluster
+        hint = f"Its units are {', '.join(by_stem.values())}." if names else "It has none: coreos-kit deploy"
+    return KitError(
+        f"no unit {pattern} on {where}",
+        hint=f"Did you mean {by_stem[near[0]]}?" if near else hint,
+        details=[str(error) for _, error in sorted(unreachable.items())],
+    )
