@@ -8,7 +8,7 @@ import pytest
 from coreos_kit.adapters.nspawn import cgroups, mounts
 from coreos_kit.adapters.nspawn.dress import PROFILES, dress_tree, etcd_unit, gateway_command
 from coreos_kit.adapters.nspawn.files import Keys, docker_configuration, machine_tree, podman_registries
-from coreos_kit.adapters.nspawn.fleet import fleet_configuration, fleet_tree, keep_programs
+from coreos_kit.adapters.nspawn.fleet import fleet_configuration, fleet_tree, refuse_without_programs
 from coreos_kit.adapters.nspawn.host import install_line
 from coreos_kit.adapters.nspawn.machine import Machine, nspawn_argv, nspawn_name
 from coreos_kit.adapters.nspawn.network import Network, numbers_in
@@ -305,9 +305,9 @@ def test_fleet_talks_to_its_own_machine_s_etcd(lab: Lab, first: LabMachine) -> N
     )
 
 
-def test_a_folder_without_fleet_is_refused(lab: Lab, tmp_path: Path) -> None:
+def test_a_folder_without_fleet_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="fleetd is no program") as caught:
-        keep_programs(tmp_path, lab)
+        refuse_without_programs(tmp_path)
 
     assert caught.value.hint == "Give --fleet a folder that holds fleetd and fleetctl."
 

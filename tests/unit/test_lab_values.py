@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -109,6 +110,25 @@ def test_a_lock_leaves_no_file_behind(tmp_path: Path) -> None:
         held = file.exists()
 
     assert held
+    assert not file.exists()
+
+
+def test_who_has_to_wait_for_a_lock_is_told_once(tmp_path: Path) -> None:
+    file, waiting = tmp_path / "lock", Event()
+    order: list[str] = []
+
+    def second() -> None:
+        with locked(file, waiting.set):
+            order.append("second")
+
+    with locked(file):
+        thread = Thread(target=second)
+        thread.start()
+        assert waiting.wait(10)
+        order.append("first")
+    thread.join(10)
+
+    assert order == ["first", "second"]
     assert not file.exists()
 
 

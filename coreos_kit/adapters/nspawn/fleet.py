@@ -39,12 +39,16 @@ WantedBy=sockets.target
 """
 
 
-def keep_programs(source: Path, lab: Lab) -> None:
-    """Copy fleetd and fleetctl into the lab's folder; raise `InvalidConfig` where a program is missing."""
+def refuse_without_programs(source: Path) -> None:
+    """Raise `InvalidConfig` where a folder does not hold fleetd and fleetctl."""
     for name in PROGRAMS:
         if not os.access(source / name, os.X_OK):
             hint = f"Give --fleet a folder that holds {' and '.join(PROGRAMS)}."
             raise InvalidConfig(f"{source / name} is no program", hint=hint)
+
+
+def keep_programs(source: Path, lab: Lab) -> None:
+    """Copy fleetd and fleetctl into the lab's folder, where machines that are made later find them."""
     kept = lab.folder / "fleet"
     kept.mkdir(exist_ok=True)
     for name in PROGRAMS:

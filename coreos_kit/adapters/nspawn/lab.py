@@ -13,7 +13,7 @@ from pathlib import Path
 
 from coreos_kit.adapters.nspawn.contents import add_programs, base_tree, fleet_tree, full_tree, profile_tree
 from coreos_kit.adapters.nspawn.dress import ETCD_IMAGE, etcd_unit
-from coreos_kit.adapters.nspawn.fleet import keep_programs
+from coreos_kit.adapters.nspawn.fleet import keep_programs, refuse_without_programs
 from coreos_kit.adapters.nspawn.host import refuse_unless_able
 from coreos_kit.adapters.nspawn.keys import ensure_keys
 from coreos_kit.adapters.nspawn.login import machine_named
@@ -65,10 +65,10 @@ class NspawnLab:
         changes the names on running machines in place. A lab never gets smaller: take it down for that.
         """
         started = time.monotonic()
-        _refuse_wrong(machines, profile)
+        _refuse_wrong(machines, profile, fleet)
         refuse_unless_able()
         upstream = read_upstream()
-        with _locked(name):
+        with self._locked(name):
             known = try_read_lab(name)
             wants_podman = (profile or (known.profile if known else "")) == "fedora-coreos"
             if known and machines is not None and machines < len(known.machines):
@@ -90,7 +90,7 @@ class NspawnLab:
         """Take a lab away with everything that it added to the workstation, in whatever state it is."""
         folder = lab_folder(name)
         refuse_unless_able()
-        with _locked(name):
+        with self._locked(name):
             lab = try_read_lab(name)
             removed: list[str] = []
             if lab is not None:
@@ -146,11 +146,16 @@ class NspawnLab:
             _refuse_unless_running(target)
             Network(target.lab.number).heal(target.device)
 
+    def _locked(self, name: str) -> AbstractContextManager[None]:
+        """Hold a lab's lock: two `lab up` at once would make everything twice."""
+        file = lab_folder(name).with_suffix(".lock")
+        return locked(file, lambda: self._progress(f"waiting: another command is at work on lab {name}"))
+
     @contextmanager
     def _machine(self, name: str, machine: str) -> Iterator[Machine]:
         refuse_unless_able()
         read_lab(name)  # says what to do where there is none, before a lock is made
-        with _locked(name):
+        with self._locked(name):
             lab = read_lab(name)
             yield Machine(lab, machine_named(lab, machine))
 
@@ -211,13 +216,15 @@ class NspawnLab:
                 self._progress(f"put {name}:{tag} into the registry: {time.monotonic() - started:.1f} s")
 
 
-def _refuse_wrong(machines: int | None, profile: str | None) -> None:
+def _refuse_wrong(machines: int | None, profile: str | None, fleet: Path | None) -> None:
     if machines is not None and not 1 <= machines <= MOST_MACHINES:
         raise InvalidConfig(
             f"a lab can't have {machines} machines", hint=f"Choose from 1 to {MOST_MACHINES}."
         )
     if profile is not None:
         etcd_unit(profile)  # refuses a profile that there is not
+    if fleet is not None:
+        refuse_without_programs(fleet)
 
 
 def _refuse_unless_running(machine: Machine) -> None:
@@ -225,11 +232,6 @@ def _refuse_unless_running(machine: Machine) -> None:
         name = machine.lab.name
         hint = f"coreos-kit lab revive {machine.member.name} --name {name}"
         raise KitError(f"{machine.member.name} of lab {name} does not run", hint=hint)
-
-
-def _locked(name: str) -> AbstractContextManager[None]:
-    """Hold a lab's lock: two `lab up` at once would make everything twice."""
-    return locked(state_folder() / "labs" / f"{name}.lock")
 
 
 def _each(machines: Sequence[Machine], do: Callable[[Machine], object]) -> None:

@@ -58,7 +58,7 @@ def ensure_root(upstream: Upstream, progress: Progress, *, podman: bool) -> Root
     folder = cache_folder() / f"root-{cache_key(upstream, texts)}"
     layer = cache_folder() / f"podman-{cache_key(upstream, texts, PACKAGES + PODMAN_PACKAGES)}"
     download_s = 0.0
-    with locked(cache_folder() / "lock"):
+    with locked(cache_folder() / "lock", lambda: progress("waiting: another command is filling the cache")):
         _clear_leftovers(cache_folder())
         if not folder.exists():
             download_s += _make_root(folder, upstream, progress)

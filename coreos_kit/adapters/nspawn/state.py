@@ -3,7 +3,7 @@
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -81,15 +81,25 @@ def lab_roots() -> set[Path]:
 
 
 @contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Hold a lock file, unlinked at the end so that nothing stays behind; the kernel frees it on kill -9."""
+def locked(file: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file, unlinked at the end so that nothing stays behind; the kernel frees it on kill -9.
+
+    `on_wait` is called once where somebody else holds it.
+    """
+    waited = False
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except FileNotFoundError:
             continue  # the last holder has just removed the folder too
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not waited:
+                on_wait()
+            waited = True
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
         if _is_same_file(descriptor, file):
             break
         os.close(descriptor)  # unlinked by its last holder while we waited
