@@ -18,7 +18,7 @@ def status_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
     with watching.until_interrupted(), wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
         for seen in watching.looks(lambda: status(session), session.clock, again=watch):
             show_status.status(ctx.obj, session.cluster, seen, clear=watch)
-    raise typer.Exit(4 if seen.observed.unreachable else 0)
+    raise typer.Exit(4 if seen.observed.unreachable or seen.etcd_error else 0)
 
 
 def machines_command(ctx: typer.Context) -> None:

@@ -1,0 +1,354 @@
+"""plan and deploy: what they show, what they ask, and how they end."""
+
+import sys
+from io import StringIO
+
+import pytest
+
+from coreos_kit.cli import asking
+from coreos_kit.errors import CommandFailed, Unreachable
+from coreos_kit.model.names import UnitName
+from coreos_kit.ports import Change, UnitOutcome
+from tests.cli.conftest import APACHE, NGINX, Kit
+
+FRESH = f"""\
+~ environment file on core-1
+~ environment file on core-2
+~ environment file on core-3
++ create apache@7777.service on core-1: is not there
++ create apache-discovery@7777.service on core-1: is not there
++ create apache@8888.service on core-2: is not there
++ create apache-discovery@8888.service on core-2: is not there
++ create nginx_lb.service on core-3: is not there
+image user_name/apache is {APACHE}
+image user_name/nginx_lb is {NGINX}
+"""
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(asking, "is_interactive", lambda: True)
+    monkeypatch.setattr(sys, "stdin", StringIO(text))
+
+
+def test_a_plan_for_an_empty_cluster_creates_everything_and_changes_nothing(kit: Kit) -> None:
+    code, out, err = kit("plan")
+
+    assert (code, out, err) == (0, FRESH, "")
+    assert kit.cluster.names() == []
+    assert kit.cluster.log == []
+
+
+def test_a_plan_in_json_holds_every_change_with_its_diff(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    made = deployed("plan", "--json").json
+
+    assert made["schema"] == "coreos-kit/plan/v1"
+    assert made["empty"] is False
+    assert [(change["verb"], change["unit"]) for change in made["changes"]] == [
+        ("replace", "apache@7777.service"),
+        ("replace", "apache@8888.service"),
+    ]
+    assert any(line.endswith("BACKGROUND") for line in made["changes"][0]["diff"])
+    assert made["digests"] == {"user_name/apache": APACHE, "user_name/nginx_lb": NGINX}
+
+
+def test_plan_exit_code_tells_whether_there_is_anything_to_do(kit: Kit) -> None:
+    before = kit("plan", "--exit-code").code
+    kit("deploy", "--yes")
+
+    assert before == 1
+    assert kit("plan", "--exit-code").code == 0
+
+
+def test_a_first_deploy_says_what_it_did_and_that_it_holds(kit: Kit) -> None:
+    code, out, err = kit("deploy", "--yes")
+
+    assert code == 0
+    assert out == f"{FRESH}deployed: 5 changes on 3 machines\nverified: all 18 links hold\n"
+    assert err == (
+        "pulling images on core-1, core-2, core-3\n"
+        "writing /etc/coreos-kit/host.env on core-1, core-2, core-3\n"
+        "core-1: create apache@7777.service apache-discovery@7777.service\n"
+        "core-2: create apache@8888.service apache-discovery@8888.service\n"
+        "core-3: create nginx_lb.service\n"
+    )
+
+
+def test_deploying_again_does_nothing_and_says_so(deployed: Kit) -> None:
+    code, out, err = deployed("deploy")
+
+    assert (code, err) == (0, "")
+    assert out == "nothing to do: every unit is as the configuration says\nverified: all 18 links hold\n"
+    assert deployed.cluster.log == []
+
+
+def test_deploy_in_json_is_one_object(kit: Kit) -> None:
+    first, again = kit("deploy", "--yes", "--json").json, kit("deploy", "--json").json
+
+    assert first["schema"] == again["schema"] == "coreos-kit/deploy/v1"
+    assert (first["changed"], len(first["changes"]), first["verified"]["ok"]) == (True, 5, True)
+    assert (again["changed"], again["changes"], again["verified"]["ok"]) == (False, [], True)
+
+
+def test_a_changed_unit_is_replaced_one_instance_after_the_other(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    code, out, err = deployed("deploy", "--yes")
+
+    assert code == 0
+    assert "~ replace apache@7777.service on core-1: its text changed\n" in out
+    assert out.endswith("deployed: 2 changes on 2 machines\nverified: all 18 links hold\n")
+    assert err.index("core-1: replace apache@7777") < err.index("core-2: replace apache@8888")
+
+
+def test_an_instance_that_stopped_is_started_again(deployed: Kit) -> None:
+    deployed.cluster.stops("apache@8888.service", "apache-discovery@8888.service")
+
+    code, out, _ = deployed("deploy", "--yes")
+
+    assert code == 0
+    assert "! restart apache@8888.service on core-2: it is inactive (dead)\n" in out
+
+
+def test_without_a_terminal_and_yes_nothing_is_done(kit: Kit) -> None:
+    code, out, err = kit("deploy")
+
+    assert (code, out) == (2, FRESH)
+    assert err == ("error: this has to be confirmed, and there is no terminal to ask on\nhint:  Add --yes.\n")
+    assert kit.cluster.names() == []
+
+
+def test_a_question_answered_with_no_ends_in_130_and_changes_nothing(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers(monkeypatch, "n\n")
+
+    code, _, err = kit("deploy")
+
+    assert (code, err) == (130, "Do this? [y/N] error: declined; nothing was done\n")
+    assert kit.cluster.names() == []
+
+
+def test_a_question_answered_with_yes_deploys(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers(monkeypatch, "y\n")
+
+    assert kit("deploy").code == 0
+    assert len(kit.cluster.names()) == 5
+
+
+def test_a_unit_that_does_not_come_up_ends_in_6_with_what_stands_where(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    deployed.cluster.broken = {UnitName.parse("apache@7777.service")}
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 6
+    assert err.endswith(
+        "error: the deploy stopped: core-1: apache@7777.service did not come up: it is inactive (dead), result success\n"
+        "       unclear: replace apache@7777.service on core-1\n"
+        "       not begun: replace apache@8888.service on core-2\n"
+        "hint:  See more: coreos-kit logs apache@7777.service\n"
+    )
+
+
+def test_a_registration_that_never_comes_ends_in_6_and_names_the_key(kit: Kit) -> None:
+    kit("plan")
+    kit.cluster.mute = {"apache-discovery@8888.service"}
+
+    code, _, err = kit("deploy", "--yes", "--timeout", "5")
+
+    assert code == 6
+    assert (
+        "core-2: apache-discovery@8888.service did not register /services/apache/10.132.1.12 within 5 s;"
+        " there is no such key\n"
+    ) in err
+    assert "       done: create apache@7777.service on core-1\n" in err
+    assert "       unclear: create apache@8888.service on core-2\n" in err
+
+
+def test_a_deploy_whose_chain_does_not_hold_ends_in_6(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(type(deployed.cluster), "_answers", lambda self, address: "7777" not in address)
+
+    code, out, err = deployed("deploy", "--yes", "--json")
+
+    body = deployed("deploy", "--json").json
+    assert (code, err) == (6, "")
+    assert body["schema"] == "coreos-kit/error/v1"
+    assert body["error"] == "DeployFailed"
+    assert any("backend of apache@7777.service on core-1" in line for line in body["details"])
+
+
+def test_a_tag_that_cannot_be_resolved_keeps_the_deployed_digest_and_says_so(deployed: Kit) -> None:
+    del deployed.cluster.images["user_name/apache"]
+
+    code, out, _ = deployed("deploy", "--yes")
+
+    assert code == 0
+    assert f"note: user_name/apache can't be resolved, so it stays at {APACHE}: core-1: can't pull" in out
+    assert "nothing to do" in out
+
+
+def test_a_tag_that_cannot_be_resolved_is_refused_where_none_is_deployed(kit: Kit) -> None:
+    kit("plan")
+    kit.cluster.images.clear()
+
+    code, out, err = kit("deploy", "--yes")
+
+    assert (code, out) == (3, "")
+    assert err.startswith("error: user_name/apache can't be resolved to a digest")
+    assert err.endswith("hint:  Build and push it first: coreos-kit image build && coreos-kit image push\n")
+    assert kit.cluster.names() == []
+
+
+def test_a_new_image_is_a_changed_unit(deployed: Kit) -> None:
+    newer = f"sha256:{'c' * 64}"
+    deployed.cluster.images["user_name/apache"] = newer
+
+    changes = deployed("deploy", "--yes", "--json").json["changes"]
+
+    assert {(change["verb"], change["reason"]) for change in changes} == {("replace", "its text changed")}
+    assert f"user_name/apache@{newer}" in "\n".join(changes[0]["diff"])
+
+
+def test_a_silent_machine_stops_the_deploy_before_anything_is_touched(kit: Kit) -> None:
+    kit("plan")
+    kit.cluster.goes_down("core-3")
+
+    code, out, err = kit("deploy", "--yes")
+
+    assert (code, out) == (4, "")
+    assert err == (
+        "error: core-3 can't be looked at, so nothing was touched\n"
+        "       core-3: core-3 does not answer\n"
+        "hint:  Leave it as it is with --skip core-3, or move its units with --evacuate core-3.\n"
+    )
+
+
+def test_a_skipped_machine_is_left_as_it_is_and_reported(deployed: Kit) -> None:
+    deployed.cluster.goes_down("core-2")
+
+    code, out, _ = deployed("deploy", "--skip", "core-2")
+
+    assert code == 0
+    assert "note: core-2 is skipped and stays as it is: core-2 does not answer\n" in out
+    assert "not verified: of 18 links 0 broken, 8 unknown\n" in out
+
+
+def test_an_unplaceable_instance_is_refused_with_each_machines_reason(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777, 8888, 9991, 9992]  ")
+
+    code, out, err = deployed("deploy", "--yes")
+
+    assert (code, out) == (3, "")
+    assert err.startswith("error: no machine can take apache@999")
+    assert "conflicts with" in err
+    assert deployed.cluster.log == []
+
+
+def test_a_machine_that_the_cluster_does_not_have_cannot_be_skipped(kit: Kit) -> None:
+    code, _, err = kit("deploy", "--skip", "core-9")
+
+    assert code == 3
+    assert err == ("error: lab has no machine core-9\nhint:  Its machines are core-1, core-2, core-3.\n")
+
+
+def test_ctrl_c_in_a_deploy_says_what_stands_and_that_running_it_again_finishes(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    apply = deployed.cluster.apply
+
+    def interrupted(change: Change) -> tuple[UnitOutcome, ...]:
+        if change.machine == "core-2":
+            raise KeyboardInterrupt
+        return apply(change)
+
+    monkeypatch.setattr(deployed.cluster, "apply", interrupted)
+    code, _, err = deployed("deploy", "--yes")
+    monkeypatch.setattr(deployed.cluster, "apply", apply)
+    again = deployed("deploy", "--yes", "--json").json
+
+    assert code == 130
+    assert err.endswith(
+        "error: the deploy was interrupted\n"
+        "       done: replace apache@7777.service on core-1\n"
+        "       unclear: replace apache@8888.service on core-2\n"
+        "hint:  Run deploy again: it goes on from what stands.\n"
+    )
+    assert [change["unit"] for change in again["changes"]] == ["apache@8888.service"]
+
+
+def test_a_machine_that_dies_in_a_deploy_is_exit_6_not_4(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    def gone(change: Change) -> tuple[UnitOutcome, ...]:
+        raise Unreachable(f"{change.machine} does not answer any more", machine=change.machine)
+
+    monkeypatch.setattr(deployed.cluster, "apply", gone)
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 6
+    assert "error: the deploy stopped: core-1 does not answer any more\n" in err
+
+
+def test_a_failed_command_shows_its_last_lines_once(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    def refuses(change: Change) -> tuple[UnitOutcome, ...]:
+        raise CommandFailed(f"{change.machine}: systemctl ended with 1", output="disk full\n")
+
+    monkeypatch.setattr(deployed.cluster, "apply", refuses)
+    _, _, err = deployed("deploy", "--yes")
+
+    assert err.count("disk full") == 1
+
+
+def test_removing_a_whole_service_has_to_be_allowed(deployed: Kit) -> None:
+    config = (deployed.workspace / "coreos-kit.toml").read_text()
+    head, _, tail = config.partition("# A balancer is")
+    (deployed.workspace / "coreos-kit.toml").write_text(
+        head + "# A cluster is" + tail.partition("# A cluster is")[2]
+    )
+
+    refused = deployed("deploy", "--yes")
+    allowed = deployed("deploy", "--yes", "--allow-remove", "nginx_lb")
+
+    assert refused.code == 3
+    assert "with --allow-remove nginx_lb" in refused.err
+    assert allowed.code == 0
+    assert "- remove nginx_lb.service on core-3: no longer configured\n" in allowed.out
+
+
+def test_deploy_says_which_rendered_files_are_behind_or_edited(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777]  ")
+    deployed.edit("static/nginx_lb.service", "[Unit]", "# mine\n[Unit]")
+
+    notes = deployed("plan", "--json").json["notes"]
+
+    assert notes == [
+        "static/nginx_lb.service is behind the configuration, or edited by hand;"
+        " deploy doesn't read such files (coreos-kit render --check --diff)",
+        "instances/apache-discovery@8888.service, instances/apache@8888.service are behind the configuration"
+        " (coreos-kit link --check)",
+    ]
+
+
+def test_a_workspace_without_rendered_files_is_not_called_behind(kit: Kit) -> None:
+    for folder in ("templates", "static", "instances"):
+        for file in (kit.workspace / folder).iterdir():
+            file.unlink()
+        (kit.workspace / folder).rmdir()
+
+    assert kit("plan", "--json").json["notes"] == []
+
+
+def test_what_cannot_be_compared_does_not_stop_a_deploy(deployed: Kit) -> None:
+    (deployed.workspace / "static/nginx_lb.service").write_text("[Unit]\nDescription=somebody else's\n")
+
+    code, out, _ = deployed("deploy")
+
+    assert code == 0
+    assert "note: templates/ and static/ can't be compared with the configuration: 1 of the files" in out
