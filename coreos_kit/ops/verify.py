@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from coreos_kit.chain import Evidence, container_name, judge, places
 from coreos_kit.errors import KitError
 from coreos_kit.model.chain import Verdict
-from coreos_kit.model.cluster import EtcdEntry, ObservedMachine, Observation
+from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Bind, Cluster, HealthKind, LoadBalancer, Service
 from coreos_kit.ops.session import Session

@@ -2,30 +2,29 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from tests.lab.conftest import Kit
 
 
-def dress(kit: Kit, profile: str) -> None:
+def dress(kit: Kit, profile: str, configuration: str) -> None:
     """Give the lab's machines the names of a profile, in place, and say so in the configuration."""
     subprocess.run(
         [sys.executable, "-m", "coreos_kit", "lab", "up", "--name", kit.lab, "--profile", profile], check=True
     )
-    text = (kit.workspace / "coreos-kit.toml").read_text()
-    head, lab = text.split("[clusters.lab]")
-    (kit.workspace / "coreos-kit.toml").write_text(
-        head + "[clusters.lab]" + lab.replace('profile = "debian"', f'profile = "{profile}"', 1)
-    )
+    head, lab = configuration.split("[clusters.lab]")
+    dressed = lab.replace('profile = "debian"', f'profile = "{profile}"', 1)
+    (kit.workspace / "coreos-kit.toml").write_text(f"{head}[clusters.lab]{dressed}")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _debian_again(site: Kit) -> object:
-    kept = (site.workspace / "coreos-kit.toml").read_bytes()
-    yield
-    (site.workspace / "coreos-kit.toml").write_bytes(kept)
-    dress(site, "debian")
+@pytest.fixture(scope="module")
+def configuration(site: Kit) -> Iterator[str]:
+    """The configuration for Debian, which the machines carry again when all is over."""
+    kept = (site.workspace / "coreos-kit.toml").read_text()
+    yield kept
+    dress(site, "debian", kept)
     site("deploy", "--yes")
 
 

@@ -1,9 +1,10 @@
-# Keeping a lease alive does not bring back a key that was deleted or overwritten, so both are done.
+# Keeping a lease alive does not bring back a key that was deleted, overwritten or put without the lease, so the
+# key is put again each time (etcdctl can compare values, but panics when it is to compare a lease).
 # Where the lease is lost, or nobody can say, a new one takes the key over; the old one ends by itself.
 register() {
   if [ "$lease" ] && ctl lease keep-alive --once "$lease"; then
-    if ctl txn <<<"$own$nl$nl${nl}put $key $value --lease=$lease$nl"; then
-      case "$said" in *FAILURE*) echo "$key did not hold $value any more, set again" ;; esac;
+    if ctl put --prev-kv --lease="$lease" "$key" "$value"; then
+      case "$said" in *"$nl$value") : ;; *) echo "$key did not hold $value any more, set again" ;; esac;
       return 0;
     fi;
   fi;
