@@ -1,0 +1,150 @@
+"""The README's tables say what the program has: commands, options, exit codes, keys, defaults, profiles."""
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+import typer
+
+from coreos_kit.cli.app import app
+from coreos_kit.cli.ssh import KIT_FAILED
+from coreos_kit.config import schema
+from coreos_kit.config.findings import Findings, Place
+from coreos_kit.errors import KitError
+from coreos_kit.model.profile import PROFILES
+from coreos_kit.model.project import Health, LoadBalancer, Registration, Service
+from tests.docs.readme import codes, table
+
+KEYS: dict[str, Mapping[str, Any]] = {
+    "PROJECT": schema.PROJECT,
+    "SERVICE": schema.SERVICE,
+    "HEALTH": schema.HEALTH,
+    "REGISTRATION": schema.REGISTRATION,
+    "LOAD_BALANCER": schema.LOAD_BALANCER,
+    "CONFD": schema.CONFD,
+    "CLUSTER": schema.CLUSTER | dict.fromkeys(schema.CLUSTER_TABLES),
+    "NETWORK": {"private": None},
+    "MACHINE": schema.MACHINE,
+    "ETCD": schema.ETCD,
+}
+VALUES = {"SERVICE": Service, "HEALTH": Health, "REGISTRATION": Registration, "LOAD_BALANCER": LoadBalancer}
+
+
+def commands() -> Iterator[tuple[str, set[str]]]:
+    """Yield every command of the program with its options."""
+
+    def walk(name: str, command: Any) -> Iterator[tuple[str, set[str]]]:
+        if hasattr(command, "commands"):
+            for word, below in command.commands.items():
+                yield from walk(f"{name} {word}".strip(), below)
+        else:
+            yield name, options(command)
+
+    yield from walk("", typer.main.get_command(app))
+
+
+def options(command: Any) -> set[str]:
+    found = {
+        option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
+    }
+    return {option for option in found if option.startswith("-")} - {"--help", "-h"}
+
+
+def options_in(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*", text)) - {"--help", "-h"}
+
+
+def accepts(reader: Any, value: object) -> bool:
+    findings = Findings("coreos-kit.toml", "")
+    return reader(value, Place(findings)) is not None
+
+
+def test_the_commands_and_their_options_are_those_of_the_program() -> None:
+    shown = {}
+    for row in table("commands"):
+        usage = codes(row[0])[0]
+        name = " ".join(word for word in usage.split() if re.fullmatch(r"[a-z]+", word))
+        shown[name] = options_in(usage)
+
+    assert shown == dict(commands())
+
+
+def test_the_global_options_are_those_of_the_program() -> None:
+    shown = {option for row in table("options", "global") for option in options_in(row[0])}
+
+    assert shown == options(typer.main.get_command(app))
+
+
+def test_the_exit_codes_are_those_that_the_program_ends_with() -> None:
+    def declared(kind: type[KitError]) -> Iterator[int]:
+        yield kind.exit_code
+        for below in kind.__subclasses__():
+            yield from declared(below)
+
+    of_main = {0, 2, 130, 141}  # done, typer's usage errors, Ctrl-C, a closed pipe
+    shown = [int(row[0]) for row in table("exit-codes")]
+
+    assert shown == sorted({*declared(KitError), *of_main, KIT_FAILED})
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_the_keys_of_a_table_are_those_of_the_schema(name: str) -> None:
+    shown = [codes(row[0])[0] for row in table("keys", name)]
+
+    assert sorted(shown) == sorted(KEYS[name])
+
+
+@pytest.mark.parametrize("name", KEYS)
+def test_bounds_and_words_that_are_shown_are_those_that_are_accepted(name: str) -> None:
+    for key, shown, *_ in table("keys", name):
+        reader = KEYS[name][codes(key)[0]]
+        if bounds := re.fullmatch(r"(\d+)–(\d+)", shown):
+            low, high = int(bounds[1]), int(bounds[2])
+            taken = [accepts(reader, value) for value in (low - 1, low, high, high + 1)]
+            assert taken == [False, True, True, False], key
+        elif re.fullmatch(r"(`[a-z0-9-]+`(, )?)+", shown):
+            assert all(accepts(reader, word) for word in codes(shown)), key
+            assert not accepts(reader, "nonsense"), key
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_defaults_that_are_shown_are_those_of_the_values(name: str) -> None:
+    shown = {codes(row[0])[0]: codes(row[2])[0] for row in table("keys", name) if codes(row[2])}
+    plain = {
+        field.name: str(field.default)
+        for field in dataclasses.fields(VALUES[name])
+        if field.name in KEYS[name] and isinstance(field.default, str | int) and field.default != ""
+    }
+
+    assert {key: shown.get(key, "").strip('"') for key in plain} == plain
+
+
+def test_the_profiles_are_those_of_the_program() -> None:
+    names = ("coreos", "flatcar", "fedora-coreos", "debian")
+    rows = {row[0]: row[1:] for row in table("profiles")}
+    profiles = [PROFILES[name] for name in names]
+
+    def code(text: str) -> str:
+        return f"`{text}`" if text else ""
+
+    assert set(names) == set(PROFILES)
+    assert rows == {
+        "etcd's unit": [code(profile.etcd_unit) for profile in profiles],
+        "etcd's API": [code(profile.etcd_api) for profile in profiles],
+        "etcdctl": [
+            "in etcd's container" if "exec" in profile.etcdctl else "on the machine" for profile in profiles
+        ],
+        "containers": [code(profile.engine) for profile in profiles],
+        "environment file": [code(profile.environment_file) for profile in profiles],
+        "who writes it": [
+            "the kit" if profile.writes_environment_file else "the system" for profile in profiles
+        ],
+        "`KillMode=`": [code(profile.kill_mode) for profile in profiles],
+        "`Restart=`": [code(profile.restart) for profile in profiles],
+        "on etcd and docker": [code(f"{profile.dependency}=") for profile in profiles],
+        "a failing pull": [
+            "does not" if profile.pull_may_fail else "stops the start" for profile in profiles
+        ],
+    }
