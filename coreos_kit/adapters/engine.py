@@ -12,7 +12,7 @@ from threading import Event
 from coreos_kit.adapters.command_line import script_argv
 from coreos_kit.adapters.engine_sayings import explain, is_missing
 from coreos_kit.errors import CommandFailed
-from coreos_kit.model.image_names import digest_of, fully_qualified
+from coreos_kit.model.image_names import digests_of, fully_qualified, pinned_digest, repository_of
 from coreos_kit.ports import Completed, Progress, Runner
 
 _PULL_S = 900
@@ -60,17 +60,24 @@ class MachineEngine:
         return self.program.rpartition("/")[2].startswith("podman")
 
     def pull(self, reference: str) -> str:
-        """Pull an image and return its digest in the repository that it came from; one round trip."""
+        """Pull an image and return its digest in the repository that it came from; mostly one round trip."""
         name = self._name(reference)
         done = self.runner.run_script(
             _PULL, [self.program, name], root=self.root, timeout_s=_PULL_S, check=False
         )
         if done.code != 0:
             raise self._failure(f"pulling {reference}", done.code, done.error_text)
-        digest = digest_of(name, json.loads(done.text or "[]") or [])
-        if not digest:
-            raise self._failure(f"pulling {reference}", 0, "it has no digest, so it never was in a registry")
-        return digest
+        if digest := pinned_digest(reference):
+            return digest
+        digests = digests_of(name, json.loads(done.text or "[]") or [])
+        if len(digests) == 1:
+            return digests[0]
+        # podman also lists the manifest of the image as it was built here, which no registry has.
+        for digest in digests:
+            argv = [self.program, "pull", "-q", f"{repository_of(name)}@{digest}"]
+            if self.runner.run(argv, root=self.root, timeout_s=_PULL_S, check=False).code == 0:
+                return digest
+        raise self._failure(f"pulling {reference}", 0, "it has no digest that its registry knows")
 
     def build(self, context: bytes, reference: str, progress: Progress) -> str:
         """Build a context and tag it; the build's lines go to `progress` as they come."""
@@ -103,10 +110,13 @@ class MachineEngine:
         """Return the id of a local image; "" when there is none."""
         argv = [self.program, "image", "inspect", "--format", "{{.Id}}", self._name(reference)]
         done = self.runner.run(argv, root=self.root, timeout_s=_ASK_S, check=False)
-        if done.code != 0 and "no such" not in done.error_text.lower():
-            raise self._failure(f"looking for {reference}", done.code, done.error_text)
-        image = done.text.strip()
-        return f"sha256:{image.removeprefix('sha256:')}" if done.code == 0 and image else ""
+        if done.code == 0:
+            return f"sha256:{done.text.strip().removeprefix('sha256:')}"
+        if any(
+            words in done.error_text.lower() for words in ("no such image", "no such object", "not known")
+        ):
+            return ""
+        raise self._failure(f"looking for {reference}", done.code, done.error_text)
 
     def _run(self, argv: Sequence[str], doing: str) -> Completed:
         done = self.runner.run(argv, root=self.root, timeout_s=_ASK_S, check=False)

@@ -34,7 +34,7 @@ _SAYINGS = (
             "requested access to the resource is denied",
             "no basic auth credentials",
         ),
-        "the registry wants a login, or this login may not do that",
+        "the registry wants a login, or this login may not do it",
         "Log in on {where} ({program} login REGISTRY), and check image_prefix in coreos-kit.toml.",
     ),
     Saying(

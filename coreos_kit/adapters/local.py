@@ -17,6 +17,7 @@ from coreos_kit.errors import CommandFailed, TimedOut
 from coreos_kit.ports import Completed
 
 NOT_FOUND = 127
+NOT_EXECUTABLE = 126
 _CHUNK = 64 * 1024
 _BEAT_S = 0.2
 
@@ -56,6 +57,8 @@ class LocalRunner:
                 code = process.wait(max(0.0, deadline - time.monotonic()))
         except FileNotFoundError:
             code, err = NOT_FOUND, bytearray(f"{full[0]}: command not found\n".encode())
+        except PermissionError:
+            code, err = NOT_EXECUTABLE, bytearray(f"{full[0]}: permission denied\n".encode())
         except (TimeoutError, subprocess.TimeoutExpired) as error:
             message = f"{shown(full)} did not come to its end within {timeout_s:g} s"
             raise TimedOut(message, details=said(bytes(out), bytes(err)).splitlines()[-3:]) from error

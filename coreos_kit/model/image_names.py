@@ -28,11 +28,14 @@ def repository_of(reference: str) -> str:
     return head if colon and "/" not in tag else name
 
 
-def digest_of(reference: str, repo_digests: Sequence[str]) -> str:
-    """Choose from an image's RepoDigests that of the repository that was asked for; "" when there is none."""
-    if asked := _DIGEST.search(reference.partition("@")[2]):
-        return asked[0]
+def digests_of(reference: str, repo_digests: Sequence[str]) -> tuple[str, ...]:
+    """Choose from an image's RepoDigests those of the repository that it was asked for by."""
     wanted = repository_of(reference)
-    return next(
-        (text.partition("@")[2] for text in repo_digests if "@" in text and repository_of(text) == wanted), ""
-    )
+    found = (text.partition("@")[2] for text in repo_digests if "@" in text and repository_of(text) == wanted)
+    return tuple(dict.fromkeys(found))
+
+
+def pinned_digest(reference: str) -> str:
+    """Return the digest that a reference itself names; "" when it names a tag."""
+    found = _DIGEST.fullmatch(reference.partition("@")[2])
+    return found[0] if found else ""

@@ -65,6 +65,15 @@ def test_podman_is_given_the_whole_name() -> None:
     assert runner.log[0][-1] == "docker.io/user_name/apache"
 
 
+def test_of_two_digests_the_one_that_the_registry_has_is_taken() -> None:
+    here, there = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
+    digests = [f"docker.io/user_name/apache@{here}", f"docker.io/user_name/apache@{there}"]
+    runner = machine(bash=Answer(json.dumps(digests).encode()))
+    runner.programs["podman"] = lambda args, stdin: Answer(code=0 if args[-1].endswith(there) else 125)
+
+    assert MachineEngine(runner, "podman").pull("user_name/apache") == there
+
+
 def test_an_image_that_never_was_in_a_registry_has_no_digest() -> None:
     with pytest.raises(CommandFailed, match="pulling user_name/apache on core-1 failed: it has no digest"):
         MachineEngine(machine(bash=Answer(b"null\n")), "docker").pull("user_name/apache")
@@ -103,7 +112,7 @@ def test_a_push_that_reports_no_digest_has_failed_even_with_code_0() -> None:
     [
         ("pull access denied for a/b, repository does not exist", "the registry does not have it"),
         ("manifest for a/b:latest not found: manifest unknown", "the registry does not have it"),
-        ("requested access to the resource is denied", "the registry wants a login, or this login may not do that"),
+        ("authentication required", "the registry wants a login, or this login may not do it"),
         ("http: server gave HTTP response to HTTPS client", "the registry speaks plain HTTP"),
         ("dial tcp: lookup registry.example: no such host", "the registry can't be reached"),
         ("dial tcp 198.51.100.1:443: connect: connection refused", "the registry can't be reached"),

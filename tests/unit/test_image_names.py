@@ -2,7 +2,13 @@
 
 import pytest
 
-from coreos_kit.model.image_names import digest_of, fully_qualified, repository_of, split_registry
+from coreos_kit.model.image_names import (
+    digests_of,
+    fully_qualified,
+    pinned_digest,
+    repository_of,
+    split_registry,
+)
 
 ONE, TWO = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
 
@@ -35,11 +41,12 @@ def test_a_repository_has_neither_tag_nor_digest() -> None:
 def test_the_digest_is_that_of_the_repository_that_was_asked() -> None:
     digests = [f"10.132.1.10:5000/user_name/apache@{ONE}", f"user_name/apache@{TWO}"]
 
-    assert digest_of("user_name/apache:latest", digests) == TWO
-    assert digest_of("docker.io/user_name/apache", digests) == TWO
-    assert digest_of("10.132.1.10:5000/user_name/apache", digests) == ONE
-    assert digest_of("other/apache", digests) == ""
+    assert digests_of("user_name/apache:latest", digests) == (TWO,)
+    assert digests_of("docker.io/user_name/apache", digests) == (TWO,)
+    assert digests_of("10.132.1.10:5000/user_name/apache", digests) == (ONE,)
+    assert digests_of("other/apache", digests) == ()
 
 
 def test_a_digest_that_was_asked_for_is_the_answer() -> None:
-    assert digest_of(f"user_name/apache@{ONE}", []) == ONE
+    assert pinned_digest(f"user_name/apache@{ONE}") == ONE
+    assert pinned_digest("user_name/apache:latest") == ""
