@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help demo undo-demo test fast lab check fix fuzz clean
+.PHONY: help demo undo-demo test fast real lab check fix fuzz clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -21,6 +21,9 @@ test: ## Set up and run every test, the lab's included
 
 fast: .venv/.ready ## The tests that need neither lab nor root
 	@tools/test.sh fast $(TESTS)
+
+real: .venv/.ready ## The tests with real programs on loopback: etcd, nginx, sshd
+	@tools/test.sh real $(TESTS)
 
 lab: .venv/.ready ## The tests on the lab's machines
 	@tools/test.sh lab $(TESTS)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: test.sh all | fast [pytest arguments] | lab [pytest arguments]
+# Runs the tests: test.sh all | fast|real|lab [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=$1
@@ -7,11 +7,13 @@ shift
 
 can_lab() { [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; }
 
-fast() { .venv/bin/pytest -q -n auto --dist loadgroup tests/unit tests/cli tests/contracts tests/real "$@"; }
+fast() { .venv/bin/pytest -q -n auto tests/unit tests/cli tests/contracts tests/docs "$@"; }
+real() { .venv/bin/pytest -q -n auto tests/real "$@"; }
 lab() { .venv/bin/pytest -q tests/lab "$@"; }
 
 case $what in
   fast) fast "$@" ;;
+  real) real "$@" ;;
   lab) lab "$@" ;;
   all)
     tools/setup.sh python
@@ -23,6 +25,7 @@ case $what in
     failed=()
     make --no-print-directory check || failed+=(check)
     fast || failed+=(fast)
+    real || failed+=(real)
     lab || failed+=(lab)
     if [ ${#failed[@]} -gt 0 ]; then
       echo "failed: ${failed[*]}"

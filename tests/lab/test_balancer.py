@@ -90,7 +90,7 @@ def test_a_first_registration_is_served_within_a_second(kit: Kit, balancer: str)
             etcd.delete(key)
             wait_for(balancer, 503, deadline_s=10)
     print(
-        f"registration to served: {sorted(took)[10] * 1000:.0f} ms median, {sorted(took)[18] * 1000:.0f} ms p95"
+        f"registration to served, ms: {sorted(took)[10] * 1000:.0f} median, {sorted(took)[18] * 1000:.0f} p95"
     )
 
     assert took[18] <= 1.0
