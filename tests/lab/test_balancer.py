@@ -93,7 +93,7 @@ def test_a_first_registration_is_served_within_a_second(kit: Kit, balancer: str)
         f"registration to served, ms: {sorted(took)[10] * 1000:.0f} median, {sorted(took)[18] * 1000:.0f} p95"
     )
 
-    assert took[18] <= 1.0
+    assert sorted(took)[18] <= 1.0
 
 
 def test_pool_changes_cost_keep_alive_clients_that_never_retry_nothing(kit: Kit, balancer: str) -> None:
