@@ -17,7 +17,7 @@ def owner_of(text: str) -> Owner:
     """Read the mark of a unit file; the last value of a key wins, whatever else the file says."""
     values: dict[str, str] = {}
     section = ""
-    for line in text.splitlines():
+    for line in text.split("\n"):  # as systemd ends lines: not at U+2028 and the like
         stripped = line.strip()
         if stripped.startswith("[") and stripped.endswith("]"):
             section = stripped[1:-1]
