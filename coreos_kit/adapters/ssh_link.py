@@ -141,7 +141,8 @@ class Link:
 
         def new_transport(sock: socket.socket, disabled_algorithms: object = None) -> paramiko.Transport:
             transport = paramiko.Transport(sock, disabled_algorithms=disabled_algorithms)  # type: ignore[arg-type]
-            transport.handshake_timeout = self._timeout_s
+            # Later than the client's own patience, or it would be chance which of the two speaks first.
+            transport.handshake_timeout = 2 * self._timeout_s
             options = transport.get_security_options()
             options.key_types = tuple(algorithms(check.lines(), options.key_types))
             return transport
@@ -156,7 +157,7 @@ class Link:
             forward_agent=False,
             connect_kwargs={
                 "timeout": self._timeout_s,
-                "banner_timeout": self._timeout_s,
+                "banner_timeout": 2 * self._timeout_s,
                 "auth_timeout": self._timeout_s,
                 "channel_timeout": self._timeout_s,
                 "auth_strategy": KeysOnly(settings),
