@@ -181,7 +181,7 @@ def _kits(machine: ObservedMachine) -> list[ObservedUnit]:
 
 def _since(unit: ObservedUnit) -> str:
     """Say since when it is active, without systemd's day of the week."""
-    return unit.since.partition(" ")[2] if unit.is_active else ""
+    return unit.since.partition(" ")[2].replace(" UTC", "Z") if unit.is_active else ""
 
 
 def _unit_body(unit: ObservedUnit) -> Mapping[str, object]:

@@ -1,6 +1,7 @@
 """status, verify, machines, registrations, balancer preview, image list: looking changes nothing."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -52,7 +53,7 @@ def test_status_shows_a_machine_that_is_down_and_exits_4(deployed: Kit) -> None:
     body = deployed("status", "--json")
 
     assert code == body.code == 4
-    assert "core-2" + " " * 48 + "unreachable\n" in out
+    assert re.search(r"^core-2 +unreachable$", out, re.MULTILINE)
     assert "core-2 is unreachable: core-2 does not answer\n" in out
     assert "apache@8888.service            -        missing\n" in out
     assert body.json["machines"][2] == {
@@ -299,6 +300,6 @@ def test_since_and_restarts_are_shown_where_there_are_any(
     monkeypatch.setattr(deployed.cluster, "observe", dated)
 
     assert (
-        "nginx_lb.service               core-3   active (running)  4         2026-11-23 17:13:11 UTC\n"
+        "nginx_lb.service               core-3   active (running)  4         2026-11-23 17:13:11Z\n"
         in deployed("status").out
     )
