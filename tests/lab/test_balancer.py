@@ -118,6 +118,7 @@ def test_pool_changes_cost_keep_alive_clients_that_never_retry_nothing(kit: Kit,
                 lost.append(repr(error))
                 connection.close()
             time.sleep(0.01)
+        connection.close()
 
     with held_out(kit, 7777):
         threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]

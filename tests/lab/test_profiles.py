@@ -34,9 +34,9 @@ def configuration(site: Kit) -> Iterator[str]:
     ("fedora-coreos", "etcd-member.service", "v3", "podman"),
 ])  # fmt: skip
 def test_a_profile_is_deployed_and_verified(
-    site: Kit, profile: str, etcd_unit: str, api: str, engine: str
+    site: Kit, configuration: str, profile: str, etcd_unit: str, api: str, engine: str
 ) -> None:
-    dress(site, profile)
+    dress(site, profile, configuration)
 
     site("deploy", "--yes", "--timeout", "120")
 
