@@ -15,7 +15,10 @@ def status_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
     from coreos_kit.cli import show_status, watching, wiring
     from coreos_kit.ops.status import status
 
-    with watching.until_interrupted(), wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with (
+        wiring.open_session(ctx.obj, progress=show_status.quiet) as session,
+        watching.ended_by_hand(wanted=watch),
+    ):
         for seen in watching.looks(lambda: status(session), session.clock, again=watch):
             show_status.status(ctx.obj, session.cluster, seen, clear=watch)
     raise typer.Exit(4 if seen.observed.unreachable or seen.etcd_error else 0)
@@ -42,7 +45,10 @@ def registrations_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
     from coreos_kit.cli import show_status, watching, wiring
     from coreos_kit.ops.status import registrations
 
-    with watching.until_interrupted(), wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with (
+        wiring.open_session(ctx.obj, progress=show_status.quiet) as session,
+        watching.ended_by_hand(wanted=watch),
+    ):
         for entries in watching.looks(lambda: registrations(session), session.clock, again=watch):
             show_status.registrations(ctx.obj, session.cluster, entries, clear=watch)
 
@@ -63,7 +69,10 @@ def logs_command(
     """
     from coreos_kit.cli import show_logs, show_status, watching, wiring
 
-    with watching.until_interrupted(), wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with (
+        wiring.open_session(ctx.obj, progress=show_status.quiet) as session,
+        watching.ended_by_hand(wanted=follow),
+    ):
         complete = show_logs.show(ctx.obj, session, units or [], lines=lines, follow=follow)
     raise typer.Exit(0 if complete else 4)
 

@@ -4,6 +4,7 @@ What was read from a machine, from etcd or from a log may hold escape sequences:
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
@@ -127,7 +128,8 @@ def counted(count: int, noun: str) -> str:
 def _console() -> "Console":
     from rich.console import Console
 
-    return Console(highlight=False, markup=False, emoji=False)
+    plain_please = bool(os.environ.get("NO_COLOR"))  # rich would still print in bold
+    return Console(highlight=False, markup=False, emoji=False, color_system=None if plain_please else "auto")
 
 
 def _coloured_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

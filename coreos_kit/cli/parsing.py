@@ -1,6 +1,8 @@
 """What typer does around a command, in the kit's own words: usage errors, Ctrl-C, a closed pipe."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -15,18 +17,29 @@ Misuse: type[Exception] = typer.BadParameter.__mro__[2]
 class Commands(TyperGroup):
     """The commands; Ctrl-C and a closed pipe leave them as themselves, not as typer's exit codes."""
 
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Parse the command line; --help and --version happen here."""
+        with _as_themselves():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
+        with _as_themselves():
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            raise Interrupted("interrupted") from None
-        except BrokenPipeError as error:
-            raise PipeClosed from error
 
 
 class PipeClosed(Exception):
     """The reader of our output has gone. Not an `OSError`, whose EPIPE typer would make exit code 1 of."""
+
+
+@contextmanager
+def _as_themselves() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted") from None
+    except BrokenPipeError as error:
+        raise PipeClosed from error
 
 
 def usage_error(error: Exception) -> UsageError:

@@ -27,9 +27,11 @@ def looks(look: Callable[[], Seen], clock: Clock, *, again: bool) -> Iterator[Se
 
 
 @contextmanager
-def until_interrupted() -> Iterator[None]:
-    """Make Ctrl-C the ordinary end, exit code 130 without a message: nobody else ends a watch."""
+def ended_by_hand(*, wanted: bool) -> Iterator[None]:
+    """Make Ctrl-C the ordinary end, without a message (still 130), of what has no other end."""
     try:
         yield
     except KeyboardInterrupt:
+        if not wanted:
+            raise
         raise typer.Exit(130) from None

@@ -145,7 +145,8 @@ def test_a_unit_that_does_not_come_up_ends_in_6_with_what_stands_where(deployed:
 
     assert code == 6
     assert err.endswith(
-        "error: the deploy stopped: core-1: apache@7777.service did not come up: it is inactive (dead), result success\n"
+        "error: the deploy stopped: core-1: apache@7777.service did not come up: it is inactive (dead),"
+        " result success\n"
         "       unclear: replace apache@7777.service on core-1\n"
         "       not begun: replace apache@8888.service on core-2\n"
         "hint:  See more: coreos-kit logs apache@7777.service\n"
@@ -170,7 +171,7 @@ def test_a_registration_that_never_comes_ends_in_6_and_names_the_key(kit: Kit) -
 def test_a_deploy_whose_chain_does_not_hold_ends_in_6(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(deployed.cluster), "_answers", lambda self, address: "7777" not in address)
 
-    code, out, err = deployed("deploy", "--yes", "--json")
+    code, _, err = deployed("deploy", "--yes", "--json")
 
     body = deployed("deploy", "--json").json
     assert (code, err) == (6, "")
@@ -329,10 +330,14 @@ def test_deploy_says_which_rendered_files_are_behind_or_edited(deployed: Kit) ->
     notes = deployed("plan", "--json").json["notes"]
 
     assert notes == [
-        "static/nginx_lb.service is behind the configuration, or edited by hand;"
-        " deploy doesn't read such files (coreos-kit render --check --diff)",
-        "instances/apache-discovery@8888.service, instances/apache@8888.service are behind the configuration"
-        " (coreos-kit link --check)",
+        (
+            "static/nginx_lb.service is behind the configuration, or edited by hand;"
+            " deploy doesn't read such files (coreos-kit render --check --diff)"
+        ),
+        (
+            "instances/apache-discovery@8888.service, instances/apache@8888.service are behind the configuration"
+            " (coreos-kit link --check)"
+        ),
     ]
 
 

@@ -276,7 +276,7 @@ def test_an_unknown_cluster_is_refused_with_those_that_there_are(kit: Kit) -> No
 @pytest.fixture
 def tagged(deployed: Kit) -> Iterator[Kit]:
     deployed.cluster.machines["core-1"].metadata = {"region": "fra", "disk": "ssd"}
-    yield deployed
+    return deployed
 
 
 def test_metadata_has_a_column_as_soon_as_a_machine_has_any(tagged: Kit) -> None:

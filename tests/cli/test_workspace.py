@@ -84,11 +84,13 @@ def test_link_makes_and_removes_what_the_configuration_says(kit: Kit) -> None:
     assert checked.code == 1
     assert linked == (
         0,
-        "create instances/apache@9999.service\n"
-        "create instances/apache-discovery@9999.service\n"
-        "remove instances/apache-discovery@8888.service\n"
-        "remove instances/apache@8888.service\n"
-        "4 changed, 2 as they should be\n",
+        (
+            "create instances/apache@9999.service\n"
+            "create instances/apache-discovery@9999.service\n"
+            "remove instances/apache-discovery@8888.service\n"
+            "remove instances/apache@8888.service\n"
+            "4 changed, 2 as they should be\n"
+        ),
         "",
     )
     assert kit("link", "--check", "--json").json["created"] == []

@@ -1,0 +1,156 @@
+"""What shows only in a process of its own: imports, pipes, signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("fabric", "paramiko", "grpc", "etcd3", "jinja2", "rich", "msgspec", "cryptography")
+PROGRAM = f"""
+import sys
+from coreos_kit.cli.main import main
+try:
+    main()
+finally:
+    heavy = [name for name in {HEAVY!r} if name in sys.modules]
+    print("heavy:", *heavy, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "args", [["--help"], ["--version"], ["deploy", "--help"], ["lab", "up", "-h"], ["nosuch"]]
+)
+def test_help_and_version_load_nothing_heavy(args: list[str]) -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *args], capture_output=True, text=True, check=False)
+
+    assert done.stderr.splitlines()[-1] == "heavy:"
+
+
+def test_completion_loads_nothing_heavy() -> None:
+    environment = os.environ | {
+        "_COREOS_KIT_COMPLETE": "complete_bash",
+        "COMP_WORDS": "coreos-kit sta",
+        "COMP_CWORD": "1",
+    }
+
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, env=environment, check=False
+    )
+
+    assert done.stdout.split() == ["status", "start"]
+    assert done.stderr.splitlines()[-1] == "heavy:"
+
+
+def test_a_piped_table_loads_no_rich(example: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            "--project",
+            str(example),
+            "--cluster",
+            "production",
+            "image",
+            "list",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.startswith("IMAGE ")
+    assert "rich" not in done.stderr
+
+
+def test_a_closed_pipe_is_silent() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "coreos_kit", "--help"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("args", [["lint"], ["render", "--check", "--json"]])
+def test_a_pipe_that_closes_under_a_command_is_silent(example: Path, args: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "coreos_kit", "--project", str(example), *args],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
+    """A configuration that never comes to an end holds the command up until the signal."""
+    os.mkfifo(tmp_path / "coreos-kit.toml")
+    running = subprocess.Popen(
+        [sys.executable, "-m", "coreos_kit", "--project", str(tmp_path), "status"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    writer = _opened_by_reader(tmp_path / "coreos-kit.toml")
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=10)
+    os.close(writer)
+
+    assert (running.returncode, out, err) == (130, "", "error: interrupted\n")
+
+
+def _opened_by_reader(fifo: Path) -> int:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError:
+            assert time.monotonic() < deadline, "nobody reads the configuration"
+            time.sleep(0.02)
+
+
+def test_colour_is_for_terminals_that_want_it(example: Path) -> None:
+    assert "\x1b[" in _on_a_terminal(example, {"TERM": "xterm"})
+    assert "\x1b[" not in _on_a_terminal(example, {"TERM": "xterm", "NO_COLOR": "1"})
+    assert "\x1b[" not in _on_a_terminal(example, {"TERM": "dumb"})
+
+
+def _on_a_terminal(workspace: Path, environment: dict[str, str]) -> str:
+    ours, theirs = os.openpty()
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "coreos_kit",
+            "--project",
+            str(workspace),
+            "--cluster",
+            "production",
+            "image",
+            "list",
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+        env={name: value for name, value in os.environ.items() if name != "NO_COLOR"} | environment,
+        check=True,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert "nginx_lb" in shown
+    return shown
