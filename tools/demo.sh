@@ -24,7 +24,7 @@ if [ "${1:-}" = --undo ]; then
 fi
 
 step "installing what is missing"
-tools/setup.sh lab python
+tools/setup.sh lab kit
 
 step "booting the lab"
 as_root .venv/bin/coreos-kit lab up

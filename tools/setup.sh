@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing and nothing else: setup.sh python | lab | tests
-#   python  the virtual environment .venv, at the versions of constraints.txt
+# Installs what is missing and nothing else: setup.sh kit | python | lab | tests
+#   kit     the virtual environment .venv with coreos-kit, at the versions of constraints.txt
+#   python  the same, with what developing it takes
 #   lab     what the lab needs of the system
 #   tests   what the tests run on loopback: etcd, nginx, sshd (their services are not started)
 set -euo pipefail
@@ -28,6 +29,7 @@ packages() {
   [ "$(id -u)" = 0 ] || command -v sudo > /dev/null || refuse "these packages are missing, and only root can install them: ${missing[*]}" \
     "Run this as root, or: apt-get install ${missing[*]}"
   echo "installing ${missing[*]}"
+  # shellcheck disable=SC2016 # it is the inner bash that expands these
   as_root env DEBIAN_FRONTEND=noninteractive bash -c '
     set -e
     # A server that is installed for tests is not to be started by the way.
@@ -41,23 +43,25 @@ packages() {
   ' setup "${missing[@]}"
 }
 
-environment() {
-  if [ ! -e .venv/.ready ] || [ pyproject.toml -nt .venv/.ready ] || [ constraints.txt -nt .venv/.ready ]; then
-    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-      refuse "Python 3.11 or newer is needed, and $PYTHON is $("$PYTHON" --version 2>&1 || true)" "Name another one: make PYTHON=python3.12 demo"
-    "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || packages python3-venv
+environment() { # $1: what to install   $2: the stamp that says it is there
+  if [ ! -e "$2" ] || [ pyproject.toml -nt "$2" ] || [ constraints.txt -nt "$2" ]; then
+    "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2> /dev/null ||
+      refuse "Python 3.11 or newer is needed, and $PYTHON is $("$PYTHON" --version 2>&1 || true)" \
+        "Name another one: make PYTHON=python3.12 demo"
+    "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || packages python3-venv
     echo "setting up .venv"
     [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
-    touch .venv/.ready
+    .venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable "$1"
+    touch "$2"
   fi
 }
 
 for what in "$@"; do
   case $what in
-    python) environment ;;
+    kit) environment . .venv/.kit ;;
+    python) environment '.[dev]' .venv/.ready ;;
     lab) packages "${LAB[@]}" ;;
     tests) packages "${TESTS[@]}" ;;
-    *) refuse "there is nothing called $what to set up" "setup.sh python | lab | tests" ;;
+    *) refuse "there is nothing called $what to set up" "setup.sh kit | python | lab | tests" ;;
   esac
 done
