@@ -297,7 +297,7 @@ def test_of_two_trees_the_second_wins_and_what_it_has_is_not_absent() -> None:
 
 def test_fleet_talks_to_its_own_machine_s_etcd(lab: Lab, first: LabMachine) -> None:
     assert fleet_configuration(lab, first) == (
-        'etcd_servers=["http://127.0.0.1:2379"]\npublic_ip="10.132.7.11"\nmetadata="lab=trial,name=core-1"\n'
+        'etcd_servers=["http://127.0.0.1:2379"]\npublic_ip="10.132.7.11"\nmetadata="region=lab,n=1"\n'
     )
     assert (
         "After=etcd-member.service"

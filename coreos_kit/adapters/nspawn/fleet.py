@@ -79,9 +79,12 @@ def fleet_tree(lab: Lab, machine: LabMachine, profile: str) -> Tree:
 
 
 def fleet_configuration(lab: Lab, machine: LabMachine) -> str:
-    """Return fleet.conf; fleet's public_ip is the address that other machines know this one by."""
+    """Return fleet.conf; fleet's public_ip is the address that other machines know this one by.
+
+    The metadata give units something to choose by: all machines share a region, each has its number.
+    """
     return (
         'etcd_servers=["http://127.0.0.1:2379"]\n'
         f'public_ip="{machine.private_ip}"\n'
-        f'metadata="lab={lab.name},name={machine.name}"\n'
+        f'metadata="region=lab,n={lab.machines.index(machine) + 1}"\n'
     )
