@@ -32,6 +32,28 @@ from coreos_kit.adapters.nspawn.lab import NspawnLab
 NspawnLab(print).up(sys.argv[1], machines=1)
 """
 
+# In network and mount namespaces of its own: the workstation's policy is nobody's to change for a test.
+DROPPING = """
+import subprocess
+from pathlib import Path
+from coreos_kit.adapters.nspawn.network import Network
+
+def show():
+    print(subprocess.run(["iptables", "-S", "FORWARD"], capture_output=True, text=True).stdout, end="====")
+
+subprocess.run(["mount", "-t", "tmpfs", "none", "/run"], check=True)
+subprocess.run(["iptables", "-P", "FORWARD", "DROP"], check=True)
+Path("/proc/sys/net/ipv4/ip_forward").write_text("0")
+Network(250).make_bridge()
+Network(250).open_way_out(Path("/"))
+show()
+Network(250).open_way_out(Path("/"))
+show()
+Network(250).remove(Path("/"))
+show()
+print(Path("/proc/sys/net/ipv4/ip_forward").read_text(), end="")
+"""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _warm_cache() -> Iterator[None]:
@@ -405,6 +427,41 @@ def test_fedora_coreos_s_names_put_etcd_into_podman(drill: NspawnLab) -> None:
     drill.up(NAME, profile="debian")
     assert on(lab, "core-1", "etcdctl", "get", "/in") == "/in\npodman\n"
     assert on(lab, "core-1", "bash", "-c", "type -P podman || true") == ""
+
+
+def test_where_the_workstation_forwards_nothing_the_lab_is_let_through_and_the_policy_stays() -> None:
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", sys.executable, "-c", DROPPING],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    first, second, after, forwarding = done.stdout.split("====")
+    answers = "-m conntrack --ctstate RELATED,ESTABLISHED"
+    mark = "-m comment --comment coreos-kit250 -j ACCEPT"
+    assert sorted(first.splitlines()) == [
+        f"-A FORWARD -i coreos-kit250 {mark}",
+        f"-A FORWARD -o coreos-kit250 {answers} {mark}",
+        "-P FORWARD DROP",
+    ]
+    assert second == first
+    assert after == "-P FORWARD DROP\n"
+    assert forwarding == "0\n"
+
+
+def test_without_root_up_is_refused_and_nothing_is_changed() -> None:
+    before = traces()
+
+    done = subprocess.run(
+        ["setpriv", "--reuid", "65534", "--clear-groups", sys.executable, "-c", UP, NAME],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "Refused: the lab needs root" in done.stderr
+    assert traces() == before
 
 
 def test_a_lab_that_is_not_there_is_taken_down_without_complaint() -> None:
