@@ -28,11 +28,11 @@ def build_command(ctx: typer.Context, names: NamesArg = None, on: OnOpt = None) 
 
     Example: coreos-kit image build --on core-1
     """
-    from coreos_kit.cli import show, show_images, wiring
+    from coreos_kit.cli import show_images, wiring
     from coreos_kit.ops.images import build
 
     with wiring.open_builder(ctx.obj, on) as (project, cluster, builder):
-        built = build(project, cluster, names or [], builder, show.progress)
+        built = build(project, cluster, names or [], builder, show_images.progress(ctx.obj))
     show_images.built(ctx.obj, cluster, built)
 
 
@@ -44,11 +44,11 @@ def push_command(ctx: typer.Context, names: NamesArg = None, on: OnOpt = None) -
 
     Example: coreos-kit image push apache --on core-1
     """
-    from coreos_kit.cli import show, show_images, wiring
+    from coreos_kit.cli import show_images, wiring
     from coreos_kit.ops.images import push
 
     with wiring.open_builder(ctx.obj, on) as (project, cluster, builder):
-        pushed = push(project, cluster, names or [], builder, show.progress)
+        pushed = push(project, cluster, names or [], builder, show_images.progress(ctx.obj))
     show_images.pushed(ctx.obj, cluster, pushed)
 
 

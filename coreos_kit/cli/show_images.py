@@ -1,11 +1,28 @@
 """Images, as tables and as JSON."""
 
+import re
 from collections.abc import Sequence
 
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
 from coreos_kit.model.project import Cluster
 from coreos_kit.ops.images import BuildResult, ListedImage, PushResult
+from coreos_kit.ports import Progress
+
+_MILESTONE = re.compile(r"(building|pushing) |STEP |Step |.*\bdigest: |Successfully ", re.ASCII)
+
+
+def progress(settings: Settings) -> Progress:
+    """Return what hears the engine's lines: the milestones get through, with -v all of them.
+
+    Of a build that fails the last lines are shown with the error, so nothing is lost.
+    """
+
+    def hear(line: str) -> None:
+        if settings.verbose or _MILESTONE.match(line):
+            output.say(line)
+
+    return hear
 
 
 def built(settings: Settings, cluster: Cluster, results: Sequence[BuildResult]) -> None:

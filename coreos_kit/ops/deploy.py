@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from coreos_kit.errors import DeployFailed, Interrupted, KitError
+from coreos_kit.errors import DeployFailed, Interrupted, KitError, Unreachable
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitKind, Verb
@@ -42,6 +42,12 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
     plan = prepared.plan
     if plan.is_empty:
         return DeployResult(prepared, ())
+    if prepared.etcd_error is not None and _starts_sidekicks(prepared):
+        raise Unreachable(
+            "etcd can't be asked whether what is deployed registers, so nothing was touched",
+            details=[str(prepared.etcd_error), *prepared.etcd_error.details],
+            hint=prepared.etcd_error.hint or "Look at etcd first: coreos-kit machines",
+        )
     _pull(session, prepared)
     done: list[Step] = []
     try:
@@ -65,6 +71,11 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
             hint=error.hint or "Mend the cause and run deploy again: it goes on from what stands.",
         ) from error
     return DeployResult(prepared, tuple(done))
+
+
+def _starts_sidekicks(prepared: Prepared) -> bool:
+    sidekicks = {unit.name for unit in prepared.desired if unit.kind is UnitKind.SIDEKICK}
+    return any(change.name in sidekicks and change.after is not None for change in prepared.plan.changes)
 
 
 def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict:

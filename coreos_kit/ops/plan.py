@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from coreos_kit.errors import InvalidUnit, KitError, Refused
+from coreos_kit.errors import InvalidUnit, KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.ops.behind import behind
 from coreos_kit.ops.session import Session
+from coreos_kit.ops.status import registration_prefixes
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.pin import pin_images, pinned_digests
@@ -22,6 +23,7 @@ class Prepared:
     plan: Plan
     desired: tuple[DesiredUnit, ...]
     observed: Observation
+    etcd_error: Unreachable | None = None  # why etcd can't be asked; planning does without
 
 
 def prepare(session: Session, options: PlanOptions) -> Prepared:
@@ -31,7 +33,8 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     """
     desired = desired_units(session.project, session.cluster, session.sources)
     _refuse_lint_errors(desired)
-    with ThreadPoolExecutor(max_workers=3) as pool:
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        asking = pool.submit(_ask_etcd, session)
         looking = pool.submit(session.driver.observe, [unit.name for unit in desired])
         resolving = pool.submit(_resolve, session, _references(desired), options)
         comparing = pool.submit(behind, session.project)
@@ -48,7 +51,18 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         plan=Plan(made.waves, made.placements, made.environments, made.digests, tuple(notes)),
         desired=pinned,
         observed=observed,
+        etcd_error=asking.result(),
     )
+
+
+def _ask_etcd(session: Session) -> Unreachable | None:
+    """Make sure that etcd answers in the API that sidekicks write; `Refused` where it does not serve it."""
+    try:
+        for prefix in registration_prefixes(session):
+            session.store().entries(prefix)
+    except Unreachable as error:
+        return error
+    return None
 
 
 def _references(desired: Sequence[DesiredUnit]) -> tuple[str, ...]:
