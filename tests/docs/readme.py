@@ -102,7 +102,7 @@ def inline_commands(file: Path = README) -> Iterator[str]:
     prose = re.sub(r"^```.*?^```", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
     for text in codes(prose.replace(r"\|", "|")):
         for part in re.split(r" (?:&&|\|) ", text):
-            if re.match(r"coreos-kit [a-z-]", part) and ANYTHING not in part:
+            if re.match(r"coreos-kit [a-z]", part) and ANYTHING not in part:
                 yield part
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -13,9 +14,12 @@ from coreos_kit.cli.ssh import KIT_FAILED
 from coreos_kit.config import schema
 from coreos_kit.config.findings import Findings, Place
 from coreos_kit.errors import KitError
+from coreos_kit.model.chain import LinkName
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Health, LoadBalancer, Registration, Service
-from tests.docs.readme import codes, table
+from tests.docs.readme import ROOT, blocks, codes, table
+
+CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 KEYS: dict[str, Mapping[str, Any]] = {
     "PROJECT": schema.PROJECT,
@@ -148,3 +152,43 @@ def test_the_profiles_are_those_of_the_program() -> None:
             "does not" if profile.pull_may_fail else "stops the start" for profile in profiles
         ],
     }
+
+
+def test_the_links_are_those_of_the_chain_in_its_order() -> None:
+    assert [codes(row[0])[0] for row in table("links")] == [link.value for link in LinkName]
+
+
+def test_the_make_targets_are_those_of_the_makefile() -> None:
+    shown = [codes(row[0])[0].removeprefix("make ") for row in table("targets", file=CONTRIBUTING)]
+    said = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert sorted(shown) == sorted(said)
+
+
+def test_the_layers_are_those_that_the_imports_are_held_to() -> None:
+    block = next(block for block in blocks(CONTRIBUTING) if block.what == "layers")
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+    shown = [re.split(r"  +", line)[0] for line in block.text.splitlines()]
+
+    assert shown == next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs/decisions"
+    listed = re.findall(r"\]\(([^)]+)\)", (folder / "README.md").read_text())
+
+    assert sorted(listed) == sorted(page.name for page in folder.glob("*.md") if page.name != "README.md")
+
+
+def test_addresses_in_the_documentation_are_for_documentation_or_the_labs_own() -> None:
+    allowed = ("192.0.2.", "198.51.100.", "203.0.113.", "10.132.", "127.0.0.1")
+    pages = [ROOT / "README.md", CONTRIBUTING, ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+
+    found = {
+        address
+        for page in [*pages, ROOT / "coreos-kit.toml"]
+        for address in re.findall(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.])", page.read_text())
+    }
+
+    assert {address for address in found if not address.startswith(allowed)} == set()
