@@ -254,7 +254,7 @@ def _balancer_links(
     address = f"{machine.private_ip}:{instance}" if machine and machine.private_ip else ""
     names = " and ".join(balancer.name for balancer in balancers)
     expected = {
-        LinkName.POOL: f"{names} lists {address or instance}",
+        LinkName.POOL: f"{names} {'lists' if len(balancers) == 1 else 'list'} {address or instance}",
         LinkName.REQUEST: f"a request through {names} reaches {address or instance}",
     }
     if not address:

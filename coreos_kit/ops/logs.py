@@ -91,8 +91,9 @@ def follow(
             yield item
         elif item is not None:
             held.append((session.clock.now() + HOLD_BACK_S, item))
-        due = [line for deadline, line in held if deadline <= session.clock.now()]
-        held = [(deadline, line) for deadline, line in held if deadline > session.clock.now()]
+        now = session.clock.now()  # once: a line between two looks at the clock would be lost
+        due = [line for deadline, line in held if deadline <= now]
+        held = [(deadline, line) for deadline, line in held if deadline > now]
         yield from sorted(due)
 
 
