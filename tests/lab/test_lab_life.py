@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from coreos_kit.adapters.nspawn import cgroups
+from coreos_kit.adapters.nspawn import cgroups, sysctls
 from coreos_kit.adapters.nspawn.host import wait_until
 from coreos_kit.adapters.nspawn.lab import NspawnLab
 from coreos_kit.adapters.nspawn.login import machine_named, ssh_argv
@@ -25,7 +25,6 @@ from coreos_kit.model.lab import Lab, LabMachineState
 
 NAME = "drill"
 OTHER = "drill-2"
-FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 UP = """
 import sys
 from coreos_kit.adapters.nspawn.lab import NspawnLab
@@ -97,7 +96,7 @@ def traces() -> dict[str, list[str]]:
         "groups": [str(folder) for top in cgroups.hierarchies() for folder in (top / "coreos-kit").glob("*")],
         "nspawn": [str(path) for path in Path("/run/systemd/nspawn").glob("propagate/*")],
         "folders": [str(path) for path in lab_folder(NAME).parent.glob(f"{NAME}*")],
-        "forwarding": [] if other_labs_forward() else [FORWARDING.read_text().strip()],
+        "sysctls": [] if there_are_other_labs() else [read_sysctl(name) for name in sysctls.NEEDED],
     }
     return {kind: sorted(line for line in lines if not theirs.search(line)) for kind, lines in seen.items()}
 
@@ -113,8 +112,12 @@ def process_lines() -> list[str]:
     return lines
 
 
-def other_labs_forward() -> bool:
-    record = Path("/run/coreos-kit/forwarding.json")
+def read_sysctl(name: str) -> str:
+    return Path("/proc/sys", name).read_text().strip()
+
+
+def there_are_other_labs() -> bool:
+    record = sysctls.SHARED / "sysctls.json"
     holders = json.loads(record.read_text())["holders"] if record.exists() else []
     return any(Path(holder) != lab_folder(NAME) for holder in holders)
 
@@ -349,7 +352,7 @@ def test_two_labs_side_by_side_don_t_disturb_each_other(drill: NspawnLab) -> Non
 
     assert first.subnet != second.subnet
     assert drill.status(NAME).is_up
-    assert FORWARDING.read_text() == "1\n"
+    assert read_sysctl("net/ipv4/ip_forward") == "1"
     assert on(first, "core-1", "sudo", "apt-get", "-qq", "update") == ""
     with pytest.raises(KitError) as caught:
         read_lab(OTHER)

@@ -7,19 +7,15 @@ import itertools
 import json
 import re
 import shlex
-from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from coreos_kit.adapters.nspawn import sysctls
 from coreos_kit.adapters.nspawn.host import run
-from coreos_kit.adapters.nspawn.state import lab_numbers, locked
+from coreos_kit.adapters.nspawn.state import lab_numbers
 from coreos_kit.errors import Refused
 
-_SHARED = Path(
-    "/run/coreos-kit"
-)  # of the whole workstation, whatever state folder a lab has; gone with a reboot, like sysctls
-_FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 _NUMBERS = range(1, 255)
 
 
@@ -70,7 +66,7 @@ class Network:
         for table, chain, *rule in self.rules(forward_drops=drops):
             if run(["iptables", "-w", "-t", table, "-C", chain, *rule], check=False).code:
                 run(["iptables", "-w", "-t", table, "-I", chain, *rule])
-        _hold_forwarding(holder)
+        sysctls.hold(holder)
 
     def remove(self, holder: Path) -> list[str]:
         """Take away bridge, rules and, with the last lab, forwarding; return what there was."""
@@ -83,9 +79,7 @@ class Network:
             run(["iptables", "-w", "-t", table, "-D", *rule])
         if rules:
             removed.append(f"{len(rules)} iptables rule{'s' * (len(rules) > 1)}")
-        if _release_forwarding(holder):
-            removed.append("ip_forward, as it was")
-        return removed
+        return removed + [f"{name}, as it was" for name in sysctls.release(holder)]
 
     def _present_rules(self) -> list[tuple[str, list[str]]]:
         found = []
@@ -136,50 +130,5 @@ def uplink_mtu() -> int:
     return int(file.read_text()) if device and file.exists() else 1500
 
 
-def lock_workstation() -> AbstractContextManager[None]:
-    """Hold the lock under which things that all labs share are read and changed."""
-    return locked(_SHARED / "lock")
-
-
 def _exists(device: str) -> bool:
     return Path("/sys/class/net", device).exists()
-
-
-def _hold_forwarding(holder: Path) -> None:
-    with lock_workstation():
-        before, holders = _forwarding_record()
-        # First the record, then the change: whoever is killed in between has recorded the truth.
-        _write_record(before, sorted({*holders, str(holder)}))
-        _FORWARDING.write_text("1\n")
-
-
-def _release_forwarding(holder: Path) -> bool:
-    """Let go of forwarding; return whether that was the last lab's hold and the value was put back."""
-    with lock_workstation():
-        before, holders = _forwarding_record()
-        # Labs whose folders were removed by hand need it no longer.
-        left = [other for other in holders if other != str(holder) and Path(other).exists()]
-        if left:
-            _write_record(before, left)
-        elif holders:
-            _FORWARDING.write_text(before + "\n")
-            (_SHARED / "forwarding.json").unlink()
-    with suppress(OSError):  # another lab has just put something there
-        _SHARED.rmdir()
-    return bool(holders) and not left
-
-
-def _forwarding_record() -> tuple[str, list[str]]:
-    """Return the value before the first lab came, and the folders of the labs that need forwarding."""
-    file = _SHARED / "forwarding.json"
-    if not file.exists():
-        return _FORWARDING.read_text().strip(), []
-    record = json.loads(file.read_text())
-    return str(record["before"]), [str(holder) for holder in record["holders"]]
-
-
-def _write_record(before: str, holders: list[str]) -> None:
-    file = _SHARED / "forwarding.json"
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps({"before": before, "holders": holders}))
-    part.replace(file)

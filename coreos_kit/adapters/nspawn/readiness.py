@@ -13,6 +13,7 @@ from coreos_kit.adapters.nspawn.registry import Registry
 from coreos_kit.errors import KitError, TimedOut
 
 _BOOT_TIMEOUT_S = 90.0
+_START_S = 3.0  # until its first process is there for certain
 
 
 def wait_until_ready(machine: Machine, profile: str) -> None:
@@ -23,13 +24,25 @@ def wait_until_ready(machine: Machine, profile: str) -> None:
     else:
         checks["docker"] = lambda: unit_is_active(machine, "docker.service")
         checks[etcd_unit(profile)] = lambda: etcd_is_healthy(machine.member.private_ip)
-    deadline = time.monotonic() + _BOOT_TIMEOUT_S
+    started = time.monotonic()
+
+    def gave_up() -> bool:
+        return time.monotonic() - started > _START_S and not machine.processes()
+
     for what, check in checks.items():
-        if not wait_until(check, timeout_s=deadline - time.monotonic()):
-            hint = f"Its console's log is {machine.folder / 'console.log'}."
+        left_s = started + _BOOT_TIMEOUT_S - time.monotonic()
+        seen = wait_until(_either(check, gave_up), timeout_s=left_s)
+        hint = f"Its console's log is {machine.folder / 'console.log'}."
+        if gave_up():
+            raise _with_console(machine, f"{machine.member.name} stopped while it booted", hint)
+        if not seen:
             raise _with_console(
                 machine, f"{machine.member.name} runs no {what} after {_BOOT_TIMEOUT_S:.0f} s", hint
             )
+
+
+def _either(first: Callable[[], bool], second: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: first() or second()
 
 
 def ssh_answers(ip: str) -> bool:

@@ -5,9 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from coreos_kit.adapters.nspawn.mounts import unmount_below
-from coreos_kit.adapters.nspawn.network import Network, choose_number, lock_workstation
+from coreos_kit.adapters.nspawn.network import Network, choose_number
 from coreos_kit.adapters.nspawn.root import Root
 from coreos_kit.adapters.nspawn.state import lab_folder, write_lab
+from coreos_kit.adapters.nspawn.sysctls import lock_workstation
 from coreos_kit.errors import KitError
 from coreos_kit.model.lab import Lab, etcd_members_of, machine_of
 
