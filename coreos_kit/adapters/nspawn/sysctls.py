@@ -13,7 +13,7 @@ from coreos_kit.adapters.nspawn.state import locked
 SHARED = Path("/run/coreos-kit")
 
 # What a lab needs at least. A machine's systemd, dbus and Docker take eight to ten of root's inotify instances;
-# with the kernel's 128 the third lab fails to boot, "Failed to allocate manager object: Too many open files".
+# of the kernel's 128 none is left for the third lab ("Failed to allocate manager object: Too many open files").
 NEEDED = {"net/ipv4/ip_forward": 1, "fs/inotify/max_user_instances": 4096}
 
 
