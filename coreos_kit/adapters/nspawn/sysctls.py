@@ -12,8 +12,8 @@ from coreos_kit.adapters.nspawn.state import locked
 
 SHARED = Path("/run/coreos-kit")
 
-# What a lab needs at least. Each machine (systemd, dbus, Docker) takes eight to ten of root's inotify instances:
-# of the kernel's 128 none is left for the third lab, whose machines then fail to boot.
+# What a lab needs at least. Each machine takes eight to ten of root's inotify instances: of the kernel's 128
+# none is left for the third lab, whose machines then fail to boot.
 NEEDED = {"net/ipv4/ip_forward": 1, "fs/inotify/max_user_instances": 4096}
 
 
