@@ -4,6 +4,7 @@ import dataclasses
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,12 +12,14 @@ import typer
 
 from coreos_kit.cli.app import app
 from coreos_kit.cli.ssh import KIT_FAILED
-from coreos_kit.config import schema
+from coreos_kit.config import parse_project, schema
 from coreos_kit.config.findings import Findings, Place
-from coreos_kit.errors import KitError
+from coreos_kit.errors import InvalidConfig, KitError
 from coreos_kit.model.chain import LinkName
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Health, LoadBalancer, Registration, Service
+from coreos_kit.ops.build_context import build_context
+from coreos_kit.units.values import extra_values
 from tests.docs.readme import ROOT, blocks, codes, table
 
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
@@ -141,6 +144,7 @@ def test_the_profiles_are_those_of_the_program() -> None:
             "in etcd's container" if "exec" in profile.etcdctl else "on the machine" for profile in profiles
         ],
         "containers": [code(profile.engine) for profile in profiles],
+        "a first process in them": [code("--init" * profile.init) for profile in profiles],
         "environment file": [code(profile.environment_file) for profile in profiles],
         "who writes it": [
             "the kit" if profile.writes_environment_file else "the system" for profile in profiles
@@ -192,3 +196,26 @@ def test_addresses_in_the_documentation_are_for_documentation_or_the_labs_own() 
     }
 
     assert {address for address in found if not address.startswith(allowed)} == set()
+
+
+def test_the_words_of_a_unit_of_ones_own_are_those_that_it_is_given(tmp_path: Path) -> None:
+    project = parse_project((ROOT / "coreos-kit.toml").read_text(), tmp_path)
+
+    given = extra_values(project, project.clusters["lab"])
+
+    assert words_of("unit") == sorted(given)
+
+
+def test_the_words_of_an_images_template_are_those_that_its_refusal_lists(tmp_path: Path) -> None:
+    project = parse_project((ROOT / "coreos-kit.toml").read_text(), tmp_path)
+    (tmp_path / "images/apache").mkdir(parents=True)
+    (tmp_path / "images/apache/Dockerfile.j2").write_text("FROM {{ nonsense }}")
+
+    with pytest.raises(InvalidConfig) as refused:
+        build_context(project, project.clusters["lab"], "apache")
+
+    assert refused.value.hint == f"A template of an image knows {', '.join(words_of('image'))}."
+
+
+def words_of(what: str) -> list[str]:
+    return sorted(word for row in table("words", what) for word in codes(row[0]))
