@@ -335,8 +335,8 @@ def test_deploy_says_which_rendered_files_are_behind_or_edited(deployed: Kit) ->
             " deploy doesn't read such files (coreos-kit render --check --diff)"
         ),
         (
-            "instances/apache-discovery@8888.service, instances/apache@8888.service are behind the configuration"
-            " (coreos-kit link --check)"
+            "instances/apache-discovery@8888.service, instances/apache@8888.service"
+            " are behind the configuration (coreos-kit link --check)"
         ),
     ]
 
