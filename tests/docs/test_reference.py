@@ -219,3 +219,13 @@ def test_the_words_of_an_images_template_are_those_that_its_refusal_lists(tmp_pa
 
 def words_of(what: str) -> list[str]:
     return sorted(word for row in table("words", what) for word in codes(row[0]))
+
+
+def test_the_errors_of_the_troubleshooting_are_those_that_the_program_says() -> None:
+    sources = "".join(file.read_text() for file in sorted((ROOT / "coreos_kit").rglob("*.py")))
+    joined = re.sub(r'"\s*\n\s*f?"', "", sources).replace("{FILE_NAME}", "coreos-kit.toml")
+    said = re.sub(r"\{[^{}]*\}", "…", joined)
+
+    shown = [codes(row[0])[0] for row in table("errors") if not row[0].startswith("`verify`")]
+
+    assert [text for text in shown if not re.search(re.escape(text).replace("…", ".*"), said)] == []
