@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Protocol
 
+from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import EtcdApi, HealthKind
@@ -131,7 +132,7 @@ class UnitOutcome:
     active_state: str
     sub_state: str
     result: str  # systemd's Result=
-    journal: tuple[str, ...] = ()
+    journal: tuple[str, ...] = ()  # or, of a unit that was placed nowhere, each machine's reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,13 +160,24 @@ class ClusterDriver(Protocol):
 
         Returns when systemd has finished the jobs. Safe to repeat. Raises `Unreachable` or `CommandFailed`
         when the machine could not be asked; a unit that does not start is an outcome, not an exception.
+        Where the cluster places units itself, an outcome's machine is where it went, "" for nowhere.
+        """
+        ...
+
+    def apply_all(
+        self, changes: Sequence[Change], *, timeout_s: int = 300
+    ) -> Mapping[str, tuple[UnitOutcome, ...] | KitError]:
+        """Make one change a machine, all at once; return each change's outcomes, or what went wrong with it.
+
+        Keyed by the changes' machines. Costs a number of round trips that doesn't grow with the units.
+        `timeout_s` bounds each wait for what the cluster does by itself.
         """
         ...
 
     def wait_until_up(
-        self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
+        self, machine: str, units: Sequence[UnitName], checks: Sequence[Check], *, timeout_s: int
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
-        """Wait until all units are active and the check passes; say how they are, and whether it came true.
+        """Wait until all units are active and the checks pass; say how they are, and whether it came true.
 
         Comes back early when a unit has failed. One round trip, however long it takes.
         """

@@ -15,7 +15,7 @@ from coreos_kit.adapters.scripts import script
 from coreos_kit.errors import CommandFailed, InvalidUnit, KitError
 from coreos_kit.model.cluster import Observation, ObservedContainer, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, HealthKind, MachineEntry
+from coreos_kit.model.project import Cluster, MachineEntry
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Change, Check, Runner, UnitOutcome
 from coreos_kit.units.ownership import owner_of
@@ -60,19 +60,24 @@ class SystemdDriver:
         )
         return tuple(_outcomes(change.machine, read_answer(change.machine, completed)))
 
+    def apply_all(
+        self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S
+    ) -> Mapping[str, tuple[UnitOutcome, ...] | KitError]:
+        """Change all machines at once; see `ports.ClusterDriver.apply_all`."""
+        del timeout_s  # systemd has its own, in the units
+        by_machine = {change.machine: change for change in changes}
+        return on_each(list(by_machine), lambda machine: self.apply(by_machine[machine]))
+
     def wait_until_up(
-        self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
+        self, machine: str, units: Sequence[UnitName], checks: Sequence[Check], *, timeout_s: int
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
         """Wait on the machine itself; see `ports.ClusterDriver.wait_until_up`."""
-        asked = check or Check(HealthKind.NONE, "-")
         completed = self.runners[machine].run_script(
             script("wait"),
             [
                 str(timeout_s),
-                asked.kind,
-                asked.address,
-                asked.path,
-                str(asked.timeout_s),
+                str(len(checks)),
+                *(f"{check.kind}|{check.address}|{check.path}|{check.timeout_s}" for check in checks),
                 *(str(unit) for unit in units),
             ],
             root=True,

@@ -1,19 +1,18 @@
 """Deploy: make the cluster what the configuration says, wave by wave; say what stands where if that fails."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coreos_kit.errors import DeployFailed, Interrupted, KitError, Unreachable
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitKind, Verb
-from coreos_kit.model.project import HealthKind, Registration, Service
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import verify
+from coreos_kit.ops.wave import Wave, as_it_came
 from coreos_kit.parallel import on_each
-from coreos_kit.planning import change_of
-from coreos_kit.ports import Change, Check, UnitOutcome
+from coreos_kit.ports import Change
 from coreos_kit.units.pin import pinned_digests
 
 DEFAULT_TIMEOUT_S = 90
@@ -50,12 +49,19 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
         )
     _pull(session, prepared)
     done: list[Step] = []
+    places: dict[UnitName, tuple[str, ...]] = {}
     try:
         _write_environments(session, prepared)
         for wave in plan.waves:
-            results = on_each([step.machine for step in wave], _Stepper(session, prepared, wave, timeout_s))
+            results = Wave(session, prepared, wave, timeout_s).run()
             failed = [error for error in results.values() if isinstance(error, KitError)]
             done += [step for step in wave if not isinstance(results[step.machine], KitError)]
+            places |= {
+                unit: machines
+                for result in results.values()
+                if not isinstance(result, KitError)
+                for unit, machines in result.items()
+            }
             if failed:
                 raise failed[0]
     except KeyboardInterrupt:
@@ -70,7 +76,7 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
             details=[*error.details, *_standing(plan.waves, done)],
             hint=error.hint or "Mend the cause and run deploy again: it goes on from what stands.",
         ) from error
-    return DeployResult(prepared, tuple(done))
+    return DeployResult(replace(prepared, plan=as_it_came(plan, places)), tuple(done))
 
 
 def _starts_sidekicks(prepared: Prepared) -> bool:
@@ -154,112 +160,3 @@ def _write_environments(session: Session, prepared: Prepared) -> None:
     for result in results.values():
         if isinstance(result, KitError):
             raise result
-
-
-class _Stepper:
-    """Does the steps of one wave, each on its machine."""
-
-    def __init__(self, session: Session, prepared: Prepared, wave: Sequence[Step], timeout_s: int) -> None:
-        self._session = session
-        self._prepared = prepared
-        self._steps = {step.machine: step for step in wave}
-        self._timeout_s = timeout_s
-        self._kinds = {unit.name: unit.kind for unit in prepared.desired}
-
-    def __call__(self, machine: str) -> None:
-        step = self._steps[machine]
-        self._session.progress(f"{machine}: {_described(step)}")
-        outcomes = self._session.driver.apply(change_of(step))
-        started = [change.name for change in step.changes if change.verb is not Verb.REMOVE] + list(
-            step.restarts
-        )
-        removed = {change.name for change in step.changes if change.verb is Verb.REMOVE}
-        for outcome in outcomes:
-            if outcome.name in removed and outcome.active_state not in ("inactive", "failed"):
-                state = f"{outcome.active_state} ({outcome.sub_state})"
-                raise KitError(f"{machine}: {outcome.name} does not stop: it is {state}")
-        if started:
-            self._wait(machine, started)
-
-    def _wait(self, machine: str, units: Sequence[UnitName]) -> None:
-        session = self._session
-        deadline = session.clock.now() + self._timeout_s
-        for main in [unit for unit in units if self._kinds.get(unit) is not UnitKind.SIDEKICK]:
-            group = [main, *(unit for unit in units if self._is_sidekick_of(unit, main))]
-            left = max(1, int(deadline - session.clock.now()))
-            outcomes, up = session.driver.wait_until_up(
-                machine, group, self._check(machine, main), timeout_s=left
-            )
-            if not up:
-                raise _did_not_come(machine, outcomes, self._check(machine, main))
-        for unit in units:
-            self._wait_for_registration(machine, unit, deadline)
-
-    def _service_of(self, unit: UnitName) -> Service | None:
-        return next((service for service in self._session.cluster.services if unit in service.units()), None)
-
-    def _is_sidekick_of(self, unit: UnitName, main: UnitName) -> bool:
-        return (
-            self._kinds.get(unit) is UnitKind.SIDEKICK
-            and unit.instance == main.instance
-            and self._service_of(unit) == self._service_of(main)
-        )
-
-    def _check(self, machine: str, unit: UnitName) -> Check | None:
-        service = self._service_of(unit)
-        if service is None or service.health.kind is HealthKind.NONE or not (unit.instance or "").isdigit():
-            return None
-        address = f"{self._prepared.observed.machines[machine].private_ip}:{unit.instance}"
-        return Check(service.health.kind, address, service.health.path, service.health.timeout_s)
-
-    def _wait_for_registration(self, machine: str, unit: UnitName, deadline: float) -> None:
-        service = self._service_of(unit)
-        if service is None or service.registration is None or self._kinds.get(unit) is not UnitKind.SIDEKICK:
-            return
-        session, registration = self._session, service.registration
-        address = self._prepared.observed.machines[machine].private_ip
-        key, value = registration.key_for(address, unit.instance or ""), f"{address}:{unit.instance}"
-        while True:
-            seen = _value_of(session, registration, key)
-            if seen == value:
-                return
-            if session.clock.now() >= deadline:
-                found = f"it holds {seen}" if seen else "there is no such key"
-                raise KitError(
-                    f"{machine}: {unit} did not register {key} within {self._timeout_s} s; {found}",
-                    hint=f"See why: coreos-kit logs {unit}",
-                )
-            session.clock.sleep(0.2)
-
-
-def _value_of(session: Session, registration: Registration, key: str) -> str | None:
-    return next(
-        (entry.value for entry in session.store().entries(registration.prefix) if entry.key == key), None
-    )
-
-
-def _described(step: Step) -> str:
-    by_verb: dict[Verb, list[str]] = {}
-    for change in step.changes:
-        by_verb.setdefault(change.verb, []).append(str(change.name))
-    return ", ".join(f"{verb} {' '.join(names)}" for verb, names in by_verb.items())
-
-
-def _did_not_come(machine: str, outcomes: Sequence[UnitOutcome], check: Check | None) -> KitError:
-    ill = next((outcome for outcome in outcomes if outcome.active_state != "active"), None)
-    if ill is None:
-        asked = (
-            f"{check.kind} check of {check.address}{check.path if check.kind is HealthKind.HTTP else ''}"
-            if check
-            else "check"
-        )
-        first = outcomes[0]
-        return KitError(
-            f"{machine}: {first.name} is active, but the {asked} does not pass", details=first.journal
-        )
-    state = f"{ill.active_state} ({ill.sub_state}), result {ill.result}"
-    return KitError(
-        f"{machine}: {ill.name} did not come up: it is {state}",
-        details=ill.journal,
-        hint=f"See more: coreos-kit logs {ill.name}",
-    )

@@ -11,7 +11,6 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import project_units
 from coreos_kit.ops.verify import configured_units
-from coreos_kit.parallel import on_each
 from coreos_kit.ports import Change, UnitOutcome
 
 DEFAULT_TIMEOUT_S = 90
@@ -68,7 +67,7 @@ def restart(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
     for unit in units:
         session.progress(f"{unit.machine}: restart {unit.name}")
         session.driver.apply(Change(unit.machine, stop=(unit.name,), start=(unit.name,)))
-        seen, up = session.driver.wait_until_up(unit.machine, [unit.name], None, timeout_s=DEFAULT_TIMEOUT_S)
+        seen, up = session.driver.wait_until_up(unit.machine, [unit.name], (), timeout_s=DEFAULT_TIMEOUT_S)
         if not up:
             raise _did_not_come_back(unit, seen)
         outcomes += seen
@@ -120,8 +119,8 @@ def _ask(
     for unit in units:
         by_machine.setdefault(unit.machine, []).append(unit.name)
         session.progress(f"{unit.machine}: {verb} {unit.name}")
-    answers = on_each(
-        list(by_machine), lambda machine: session.driver.apply(change(machine, tuple(by_machine[machine])))
+    answers = session.driver.apply_all(
+        [change(machine, tuple(names)) for machine, names in by_machine.items()]
     )
     failures = [answer for answer in answers.values() if isinstance(answer, KitError)]
     outcomes = [

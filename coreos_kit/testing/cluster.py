@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from coreos_kit.chain import container_name
-from coreos_kit.errors import CommandFailed, Unreachable
+from coreos_kit.errors import CommandFailed, KitError, Unreachable
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedContainer, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, EtcdApi, Registration
@@ -115,11 +115,18 @@ class FakeCluster:
         machine.active |= {name for name in change.start if name in machine.files and name not in self.broken}
         return tuple(_outcome(machine, name) for name in (*change.stop, *change.remove, *change.start))
 
+    def apply_all(
+        self, changes: Sequence[Change], *, timeout_s: int = 300
+    ) -> Mapping[str, tuple[UnitOutcome, ...] | KitError]:
+        """See `ports.ClusterDriver.apply_all`."""
+        del timeout_s
+        return {change.machine: self._attempt(change) for change in changes}
+
     def wait_until_up(
-        self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
+        self, machine: str, units: Sequence[UnitName], checks: Sequence[Check], *, timeout_s: int
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
         """See `ports.ClusterDriver.wait_until_up`."""
-        del check, timeout_s
+        del checks, timeout_s
         there = self._up(machine)
         return tuple(_outcome(there, name) for name in units), all(name in there.active for name in units)
 
@@ -179,6 +186,12 @@ class FakeCluster:
             if f"BindsTo={main.prefix}@%i.{main.type}" in machine.files.get(name, "")
             and name.instance == main.instance
         }
+
+    def _attempt(self, change: Change) -> tuple[UnitOutcome, ...] | KitError:
+        try:
+            return self.apply(change)
+        except KitError as error:
+            return error
 
     def _up(self, name: str) -> FakeMachine:
         machine = self.machines[name]

@@ -44,13 +44,13 @@ class Faulty(FakeCluster):
         return super().apply(change)
 
     def wait_until_up(
-        self, machine: str, units: Sequence[UnitName], check: Check | None, *, timeout_s: int
+        self, machine: str, units: Sequence[UnitName], checks: Sequence[Check], *, timeout_s: int
     ) -> tuple[Outcomes, bool]:
-        asked = f" {check.kind} {check.address}{check.path}" if check else ""
+        asked = "".join(f" {check.kind} {check.address}{check.path}" for check in checks)
         self.waits.append(f"{machine}: {' '.join(map(str, units))}{asked} {timeout_s} s")
         if str(units[0]) in self.instead_of_waiting:
             return self.instead_of_waiting[str(units[0])]
-        return super().wait_until_up(machine, units, check, timeout_s=timeout_s)
+        return super().wait_until_up(machine, units, checks, timeout_s=timeout_s)
 
     def _registrations(self) -> list[EtcdEntry]:
         return [

@@ -1,5 +1,6 @@
 """start, stop, restart and destroy over a cluster in memory."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,9 +36,9 @@ class Machines(FakeCluster):
         self.machines[machine].active.add(UnitName.parse(name))
 
     def wait_until_up(
-        self, machine: str, units: object, check: Check | None, *, timeout_s: int
+        self, machine: str, units: object, checks: Sequence[Check], *, timeout_s: int
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
-        seen, up = super().wait_until_up(machine, units, check, timeout_s=timeout_s)  # type: ignore[arg-type]
+        seen, up = super().wait_until_up(machine, units, checks, timeout_s=timeout_s)  # type: ignore[arg-type]
         if self.failing in {str(outcome.name) for outcome in seen}:
             name = UnitName.parse(self.failing)
             return (UnitOutcome(name, machine, "failed", "failed", "exit-code", ("it burns",)),), False

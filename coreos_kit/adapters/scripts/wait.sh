@@ -1,27 +1,36 @@
-# Waits on the machine until units are active and a backend answers; says how it went. Changes nothing.
-#   $1 seconds  $2 check: http|tcp|none  $3 host:port  $4 path  $5 seconds for one check  $6… units
+# Waits on the machine until units are active and backends answer; says how it went. Changes nothing.
+#   $1 seconds  $2 number of checks  $3… checks, each as kind|host:port|path|seconds, then units
 # Prints "unit NAME base64", "backend yes|no", "journal NAME base64" where it did not come; the last line is "end".
 set -u
 export LC_ALL=C SYSTEMD_COLORS=0
-seconds=$1 kind=$2 address=$3 path=$4 check_s=$5
-shift 5
+seconds=$1 count=$2
+shift 2
+checks=("${@:1:count}")
+shift "$count"
 
 answers() {
-  case $kind in
-    http) curl --silent --fail --output /dev/null --max-time "$check_s" --noproxy '*' "http://$address$path" ;;
-    tcp) timeout "$check_s" bash -c 'exec 3<>"/dev/tcp/${0%:*}/${0##*:}"' "$address" 2>/dev/null ;;
-    *) true ;;
-  esac
+  local check kind address path check_s
+  for check in "${checks[@]}"; do
+    IFS='|' read -r kind address path check_s <<< "$check"
+    case $kind in
+      http) curl --silent --fail --output /dev/null --max-time "$check_s" --noproxy '*' "http://$address$path" ;;
+      tcp) timeout "$check_s" bash -c 'exec 3<>"/dev/tcp/${0%:*}/${0##*:}"' "$address" 2>/dev/null ;;
+    esac || return 1
+  done
 }
-active() {
-  local name
-  for name in "$@"; do systemctl is-active --quiet -- "$name" || return 1; done
+# What has failed may be about to start again, where something that it waits for starts first: then it has a job.
+given_up() {
+  systemctl is-failed --quiet -- "$@" &&
+    systemctl show --property=ActiveState,Job -- "$@" | awk -v RS= '/ActiveState=failed/ && !/Job=[1-9]/ {found = 1} END {exit !found}'
 }
+
+# is-active is satisfied by any one of them.
+active() { [ "$(systemctl show --property=ActiveState -- "$@" | grep -c '^ActiveState=active$')" -eq $# ]; }
 
 deadline=$((SECONDS + seconds)) backend=no
 while :; do
   if active "$@" && answers; then backend=yes; break; fi
-  systemctl is-failed --quiet -- "$@" && break
+  given_up "$@" && break
   [ $SECONDS -lt $deadline ] || break
   sleep 0.2
 done
