@@ -1,6 +1,8 @@
 """What the README shows is run, or at least read, by the program it is about."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +29,6 @@ def of_kind(what: str) -> list[Block]:
 
 def parse(line: str) -> None:
     """Parse a command line as the program would, without running it."""
-    import shlex
-
     words = hoist(shlex.split(line, comments=True)[1:])
     command = typer.main.get_command(app)
     context = command.make_context("coreos-kit", words)
@@ -95,9 +95,16 @@ def test_what_the_folder_commands_print_as_json_is_what_the_readme_says(tmp_path
         assert_documented(json.loads(done.stdout), shapes)
 
 
-def test_links_between_the_pages_lead_somewhere() -> None:
-    import re
+def test_links_within_the_readme_lead_to_a_heading() -> None:
+    text = (ROOT / "README.md").read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
 
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    assert [anchor for anchor in re.findall(r"\]\(#([^)]+)\)", text) if anchor not in anchors] == []
+
+
+def test_links_between_the_pages_lead_somewhere() -> None:
     lost = [
         f"{page.relative_to(ROOT)}: {target}"
         for page in PAGES
