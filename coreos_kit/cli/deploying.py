@@ -59,7 +59,7 @@ def deploy_command(
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         prepared = prepare(session, _options(skip, evacuate, allow_remove))
-        show.plan_to_confirm(ctx.obj, session.cluster, prepared.plan)
+        show.plan_to_confirm(ctx.obj, prepared.plan)
         if not prepared.plan.is_empty:
             confirm("Do this?", yes=yes)
         result = deploy(session, prepared, timeout_s=timeout)

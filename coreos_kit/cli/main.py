@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from coreos_kit.cli.app import app
 from coreos_kit.cli.parsing import Misuse, PipeClosed, show_help, usage_error
@@ -15,6 +16,9 @@ PIPE_CLOSED = 141  # what a shell makes of SIGPIPE
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line; show whatever goes wrong once, here, and exit with its code."""
     words = list(sys.argv[1:] if args is None else args)
+    for stream in ("stdout", "stderr"):
+        if getattr(sys, stream) is None:  # closed by whoever called: `coreos-kit … >&-`
+            setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
     try:
         raise SystemExit(_run(words))
     except KitError as error:

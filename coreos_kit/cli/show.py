@@ -28,10 +28,15 @@ def plan(settings: Settings, cluster: Cluster, made: Plan) -> None:
         output.line(text)
 
 
-def plan_to_confirm(settings: Settings, cluster: Cluster, made: Plan) -> None:
-    """Show a plan before it is carried out; a program sees it in the result."""
-    if not settings.json and not made.is_empty:
-        plan(settings, cluster, made)
+def plan_to_confirm(settings: Settings, made: Plan) -> None:
+    """Show a plan before it is carried out; with --json on stderr, a program sees it in the result."""
+    if made.is_empty:
+        return
+    for text in _plan_lines(made):
+        if settings.json:
+            output.say(text)
+        else:
+            output.line(text)
 
 
 def plan_body(made: Plan) -> Mapping[str, object]:

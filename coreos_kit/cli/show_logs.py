@@ -63,7 +63,7 @@ def _print(settings: Settings, line: LogLine) -> None:
         output.print_json("logs", _body(line))
         return
     time = datetime.fromtimestamp(line.time_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-    output.line(f"{time} {line.machine} {line.unit}: {line.message}")
+    output.line(f"{time}Z {line.machine} {line.unit}: {line.message}")
 
 
 def _body(line: LogLine) -> dict[str, object]:

@@ -91,6 +91,16 @@ def test_deploy_in_json_is_one_object(kit: Kit) -> None:
     assert (again["changed"], again["changes"], again["verified"]["ok"]) == (False, [], True)
 
 
+def test_deploy_in_json_still_says_on_stderr_what_it_is_about_to_do(kit: Kit) -> None:
+    assert kit("deploy", "--yes", "--json").err.startswith(FRESH)
+
+
+def test_deploy_in_json_without_yes_is_an_error_object(kit: Kit) -> None:
+    ran = kit("deploy", "--json")
+
+    assert (ran.code, ran.json["error"], ran.json["exit_code"]) == (2, "UsageError", 2)
+
+
 def test_a_changed_unit_is_replaced_one_instance_after_the_other(deployed: Kit) -> None:
     deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
 

@@ -221,18 +221,6 @@ def test_preview_of_a_balancer_that_runs_nowhere_says_so(kit: Kit) -> None:
     assert kit("balancer", "preview").out == ("nginx_lb: 0 servers from the registrations\nit runs nowhere\n")
 
 
-def test_image_list_says_who_uses_what_and_where_it_is_pushed(kit: Kit) -> None:
-    code, out, _ = kit("image", "list")
-
-    assert code == 0
-    assert out == (
-        "IMAGE     REFERENCE           PUSHED TO                            SOURCES  ID  USED BY\n"
-        "apache    user_name/apache    10.132.1.10:5000/user_name/apache    images/  -   apache\n"
-        "nginx_lb  user_name/nginx_lb  10.132.1.10:5000/user_name/nginx_lb  images/  -   nginx_lb\n"
-    )
-    assert kit("image", "list", "--json").json["schema"] == "coreos-kit/image-list/v1"
-
-
 @pytest.mark.parametrize("command", ["status", "registrations"])
 def test_watching_in_json_gives_a_line_a_change_until_ctrl_c(
     deployed: Kit, command: str, monkeypatch: pytest.MonkeyPatch

@@ -95,6 +95,14 @@ def test_a_pipe_that_closes_under_a_command_is_silent(example: Path, args: list[
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+def test_a_stdout_that_is_not_there_is_no_reason_to_fail(example: Path) -> None:
+    command = f"'{sys.executable}' -m coreos_kit --project '{example}' --cluster production image list >&-"
+
+    done = subprocess.run(["bash", "-c", command], stderr=subprocess.PIPE, check=False)
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
     """A configuration that never comes to an end holds the command up until the signal."""
     os.mkfifo(tmp_path / "coreos-kit.toml")

@@ -204,15 +204,15 @@ def test_logs_are_merged_by_time(talking: Kit) -> None:
 
     assert (code, err) == (0, "")
     assert out == (
-        "1970-01-01 00:00:01.000 core-1 apache@7777.service: first\n"
-        "1970-01-01 00:00:02.000 core-2 apache@8888.service: second\n"
-        "1970-01-01 00:00:03.500 core-1 apache-discovery@7777.service: third\n"
+        "1970-01-01 00:00:01.000Z core-1 apache@7777.service: first\n"
+        "1970-01-01 00:00:02.000Z core-2 apache@8888.service: second\n"
+        "1970-01-01 00:00:03.500Z core-1 apache-discovery@7777.service: third\n"
     )
 
 
 def test_logs_of_one_unit_leave_the_others_out(talking: Kit) -> None:
     assert talking("logs", "apache@8888", "-n", "5").out.splitlines() == [
-        "1970-01-01 00:00:02.000 core-2 apache@8888.service: second"
+        "1970-01-01 00:00:02.000Z core-2 apache@8888.service: second"
     ]
     assert talking.cluster.runners["core-2"].log[-1][-2:] == ("--lines=5", "--unit=apache@8888.service")
 

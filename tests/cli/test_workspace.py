@@ -147,15 +147,3 @@ def test_every_error_of_the_configuration_is_shown_at_once(kit: Kit) -> None:
     assert "ttl_s" in err
     assert (body["error"], body["exit_code"]) == ("InvalidConfig", 3)
     assert len(body["details"]) >= 2
-
-
-def test_an_image_that_nobody_uses_is_refused_with_the_nearest(
-    kit: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("coreos_kit.adapters.engine.find_engine", lambda runner: object())
-
-    assert kit("image", "build", "apahce") == (
-        2,
-        "",
-        "error: no service or balancer of cluster lab uses an image apahce\nhint:  Did you mean apache?\n",
-    )
