@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coreos_kit.cli.output import say
@@ -23,6 +24,10 @@ def open_project(settings: Settings) -> Project:
     """Read the workspace's configuration."""
     from coreos_kit.config import load_project
 
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError("the current folder is gone", hint="Go to one that is there: cd") from error
     return load_project(settings.project)
 
 

@@ -1,5 +1,7 @@
 """What every command has in common: global options, usage errors, help, completion."""
 
+from pathlib import Path
+
 import pytest
 import typer
 
@@ -161,6 +163,21 @@ def test_what_stands_behind_two_dashes_is_nobody_elses() -> None:
 
 def test_an_option_without_its_value_stays_last() -> None:
     assert hoist(["status", "--cluster"]) == ["--cluster", "status"]
+
+
+def test_a_current_folder_that_is_gone_is_said(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert kit("status") == (
+        2,
+        "",
+        "error: the current folder is gone\nhint:  Go to one that is there: cd\n",
+    )
 
 
 def test_a_bug_is_not_dressed_up_as_an_error(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
