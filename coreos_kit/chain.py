@@ -125,10 +125,11 @@ def _container_link(evidence: Evidence, machine: ObservedMachine | None, unit: U
     name = container_name(unit)
     expected = f"container {name} running"
     if machine is None:
-        state = State.UNKNOWN if evidence.observed.unreachable else State.BROKEN
-        return Link(
-            LinkName.CONTAINER, state, "", expected, "its unit stands on no machine", "coreos-kit deploy"
-        )
+        if evidence.observed.unreachable:
+            seen = "its unit stands on no machine that can be seen"
+            return Link(LinkName.CONTAINER, State.UNKNOWN, "", expected, seen)
+        seen = "its unit stands on no machine"
+        return Link(LinkName.CONTAINER, State.BROKEN, "", expected, seen, "coreos-kit deploy")
     if machine.engine_error:
         return Link(
             LinkName.CONTAINER,

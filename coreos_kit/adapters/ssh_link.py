@@ -50,6 +50,8 @@ class Link:
         self._connection: Any = None  # fabric's, which has no types
         self._proxy: ProxyCommand | None = None
         self._closed = False
+        self._attempts = 0
+        self._failure: Exception | None = None
 
     @contextlib.contextmanager
     def session(self, timeout_s: float) -> Iterator[paramiko.Channel]:
@@ -115,13 +117,22 @@ class Link:
                 raise Unreachable(
                     message, machine=self.machine, hint=error.hint, details=error.details
                 ) from error
+        # Whoever waits while another tries shares that one's failure: a silent machine costs its timeout once.
+        seen = self._attempts
         with self._lock:
             if self._closed:
                 raise Unreachable(f"the connection to {self.machine} has been closed", machine=self.machine)
             if self._connection is not None and self._connection.is_connected:
                 return self._connection.transport, False
             self._disconnect()
-            self._connection = self._connect()
+            if self._attempts != seen and self._failure:
+                raise self._failure
+            self._attempts, self._failure = self._attempts + 1, None
+            try:
+                self._connection = self._connect()
+            except Exception as error:
+                self._failure = error
+                raise
             if self._closed:
                 self._disconnect()
                 raise Unreachable(f"the connection to {self.machine} has been closed", machine=self.machine)
