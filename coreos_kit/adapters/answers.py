@@ -77,6 +77,14 @@ _ENCODED = frozenset(
         "pool",
         "pool-error",
         "log",
+        # of fleet
+        "failed",
+        "machines",
+        "registry",
+        "units",
+        "text",
+        "left",
+        "said",
     }
 )
 

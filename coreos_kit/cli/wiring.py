@@ -1,7 +1,7 @@
 """Which adapter stands behind which port: the only place that knows both."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from coreos_kit.cli.output import say
 from coreos_kit.cli.settings import Settings
-from coreos_kit.errors import InvalidConfig, UsageError
+from coreos_kit.errors import UsageError
+from coreos_kit.model.profile import COREOS
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
 from coreos_kit.ops.session import Session
-from coreos_kit.ports import EtcdStore, ImageBuilder
+from coreos_kit.ports import ClusterDriver, EtcdStore, ImageBuilder, Runner
 
 if TYPE_CHECKING:
     from coreos_kit.adapters.ssh import SshMachines
@@ -87,11 +88,9 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     from coreos_kit.adapters.engine import MachineEngine
     from coreos_kit.adapters.etcd import open_store
     from coreos_kit.adapters.probe import MachineProber
-    from coreos_kit.adapters.systemd import SystemdDriver
 
     project = open_project(settings)
     cluster = with_lab(configured_cluster(settings, project))
-    _refuse_fleet(cluster)
     with ExitStack() as stack:
         machines = stack.enter_context(open_ssh(settings, cluster))
         runners = {machine.name: machines.runner(machine.name) for machine in cluster.machines}
@@ -99,7 +98,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             project=project,
             cluster=cluster,
             sources=unit_sources(project),
-            driver=SystemdDriver(cluster, runners),
+            driver=_driver(cluster, runners),
             prober=MachineProber(cluster.profile.engine_path, runners),
             runners=runners,
             engines={
@@ -172,12 +171,20 @@ class SystemClock:
         time.sleep(seconds)
 
 
-def _refuse_fleet(cluster: Cluster) -> None:
-    if cluster.driver is DriverKind.FLEET:
-        raise InvalidConfig(
-            f"clusters.{cluster.name}.driver is fleet, which this version can't drive yet",
-            hint='Set driver = "systemd" to run the same units under systemd, placed by the same rules.',
-        )
+def _driver(cluster: Cluster, runners: Mapping[str, Runner]) -> ClusterDriver:
+    """Choose who runs the units. Only classic CoreOS came with fleet; elsewhere it has to be asked for."""
+    from coreos_kit.adapters.systemd import SystemdDriver
+
+    systemd = SystemdDriver(cluster, runners)
+    wanted = cluster.driver
+    if wanted is DriverKind.SYSTEMD or (wanted is DriverKind.AUTO and cluster.profile is not COREOS):
+        return systemd
+    from coreos_kit.adapters.fleet.auto import AutoDriver
+    from coreos_kit.adapters.fleet.driver import FleetDriver
+    from coreos_kit.adapters.fleet.gateway import Gateway
+
+    fleet = FleetDriver(systemd, Gateway(cluster.name, runners))
+    return fleet if wanted is DriverKind.FLEET else AutoDriver(fleet, systemd)
 
 
 def _once(opener: Callable[[], EtcdStore]) -> Callable[[], EtcdStore]:

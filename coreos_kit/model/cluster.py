@@ -61,11 +61,29 @@ class ObservedMachine:
 
 
 @dataclass(frozen=True, slots=True)
+class Scheduler:
+    """fleet: it places units by itself, and moves them off a machine that it has given up."""
+
+    version: str  # "" where it does not say
+    gateway: str  # the machine through which it was asked
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
-    """A cluster at one moment: what each machine said, and why the others said nothing."""
+    """A cluster at one moment: what each machine said, and why the others said nothing.
+
+    Under a scheduler a machine can be in both: it does not answer, but the scheduler still counts on it.
+    """
 
     machines: Mapping[str, ObservedMachine]
     unreachable: Mapping[str, KitError] = field(default_factory=dict)
+    scheduler: Scheduler | None = None  # None: units stay where they are put
+    unplaced: tuple[ObservedUnit, ...] = ()  # that the scheduler knows, but has on no machine
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The machines that don't answer, though the scheduler still counts on them."""
+        return frozenset(self.unreachable.keys() & self.machines.keys())
 
     def units(self, name: UnitName) -> tuple[ObservedUnit, ...]:
         """Return the unit as each machine that has it shows it, in the order of the machines' names."""

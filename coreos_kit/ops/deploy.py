@@ -127,12 +127,16 @@ def _pull(session: Session, prepared: Prepared) -> None:
     """Bring the pinned images to every machine that will run them, before anything is stopped."""
     wanted: dict[str, set[str]] = {}
     images = {unit.name: unit.images for unit in prepared.desired}
+    observed = prepared.observed
+    # A scheduler may put a unit that has to go and come again onto any machine.
+    everywhere = sorted(observed.machines.keys() - observed.silent) if observed.scheduler else ()
     for change in prepared.plan.changes:
         if change.after is not None and change.verb is not Verb.RESTART:
             digests = pinned_digests(change.after, images[change.name])
-            wanted.setdefault(change.machine, set()).update(
-                f"{reference}@{digest}" for reference, digest in digests.items()
-            )
+            for machine in everywhere or (change.machine,):
+                wanted.setdefault(machine, set()).update(
+                    f"{reference}@{digest}" for reference, digest in digests.items()
+                )
     if not any(wanted.values()):
         return
     session.progress(f"pulling images on {', '.join(sorted(wanted))}")

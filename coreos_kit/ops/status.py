@@ -70,12 +70,8 @@ def registration_prefixes(session: Session) -> list[str]:
 
 def project_units(session: Session, observed: Observation) -> tuple[ObservedUnit, ...]:
     """Return every unit of the project that was seen, by name, then by machine."""
-    units = [
-        unit
-        for machine in observed.machines.values()
-        for unit in machine.units
-        if unit.project == session.project.name
-    ]
+    standing = [unit for machine in observed.machines.values() for unit in machine.units]
+    units = [unit for unit in (*standing, *observed.unplaced) if unit.project == session.project.name]
     return tuple(sorted(units, key=lambda unit: (unit.name, unit.machine)))
 
 
@@ -85,7 +81,7 @@ def read_pools(session: Session, observed: Observation) -> list[Pool]:
         (balancer.name, unit.machine): balancer
         for balancer in session.cluster.load_balancers
         for unit in project_units(session, observed)
-        if unit.name == balancer.unit
+        if unit.name == balancer.unit and unit.machine
     }
     answers = on_each(
         where,

@@ -17,6 +17,7 @@ from coreos_kit.planning.refusals import (
     refuse_silent_machines,
     refuse_vanishing_services,
 )
+from coreos_kit.planning.scheduler import options_under_scheduler, scheduler_notes
 from coreos_kit.planning.waves import change_of, waves_of
 
 __all__ = ["PlanOptions", "change_of", "environment_text", "plan"]
@@ -35,7 +36,8 @@ def plan(
 
     Raises `Unreachable`, `Unplaceable` or `Refused`, each with every reason at once.
     """
-    options = options or PlanOptions()
+    asked = options or PlanOptions()
+    options = options_under_scheduler(observed, asked)
     refuse_silent_machines(cluster, observed, options)
     refuse_foreign_units(project, desired, observed)
     usable = {
@@ -53,7 +55,10 @@ def plan(
         placements=placed.machines,
         environments=environments_of(cluster, [usable[name] for name in sorted(touched & set(usable))]),
         digests=dict(digests or {}),
-        notes=tuple(notes_of(placed, observed, options)),
+        notes=(
+            *notes_of(placed, observed, options if observed.scheduler is None else PlanOptions()),
+            *scheduler_notes(desired, observed, asked),
+        ),
     )
 
 

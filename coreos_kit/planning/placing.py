@@ -51,9 +51,13 @@ def place_units(
         [Machine(machine.machine_id, machine.private_ip, machine.metadata) for machine in staying.values()],
         current=_current(units, seen, staying),
         standing={
-            machine.machine_id: tuple(_standing(project, wanted, machine)) for machine in staying.values()
+            machine.machine_id: tuple(_standing(project, wanted, machine, observed))
+            for machine in staying.values()
         },
-        closed={staying[name].machine_id: "it is skipped" for name in options.skip & set(staying)},
+        closed={
+            staying[name].machine_id: "it can't be reached" if name in observed.silent else "it is skipped"
+            for name in options.skip & set(staying)
+        },
     )
     if result.unplaceable:
         raise Unplaceable(
@@ -116,17 +120,21 @@ def _held(
     options: PlanOptions,
 ) -> set[UnitName]:
     """Return what may stand on a machine that is skipped and silent: elsewhere, it could be there twice."""
-    if not any(name in options.skip for name in observed.unreachable):
-        return set()
+    if observed.scheduler or not any(name in options.skip for name in observed.unreachable):
+        return set()  # a scheduler knows where everything is
     return {unit.name for unit in desired if unit.name not in seen}
 
 
 def _standing(
-    project: str, desired: Collection[UnitName], machine: ObservedMachine
+    project: str, desired: Collection[UnitName], machine: ObservedMachine, observed: Observation
 ) -> Iterator[PlacementUnit]:
-    """Units of the kit that are not ours to place, whichever project's: they count for load and conflicts."""
+    """Units that are not ours to place: they count for load and conflicts.
+
+    Those of the kit, whichever project's; to a scheduler, whatever it runs.
+    """
     for unit in machine.units:
-        if unit.project and unit.text is not None and unit.project != project and unit.name not in desired:
+        counts = unit.project or (observed.scheduler and not unit.fragment_path.startswith("/etc/"))
+        if counts and unit.text is not None and unit.project != project and unit.name not in desired:
             yield PlacementUnit(unit.name, Requirements.as_found(unit.name, unit.text))
 
 
@@ -148,4 +156,5 @@ def stale_units(
         and unit.name not in placed.held
         and (unit.name not in wanted or unit.machine not in placed.machines.get(unit.name, ()))
     ]
+    stale += [unit for unit in observed.unplaced if unit.project == project and unit.name not in wanted]
     return tuple(sorted(stale, key=lambda unit: (unit.name, unit.machine), reverse=True))

@@ -38,10 +38,10 @@ def refuse_silent_machines(cluster: Cluster, observed: Observation, options: Pla
 def refuse_foreign_units(project: str, desired: Sequence[DesiredUnit], observed: Observation) -> None:
     """Refuse where a unit of ours would replace one that is not the project's."""
     wanted = {unit.name for unit in desired}
+    standing = [unit for _, machine in sorted(observed.machines.items()) for unit in machine.units]
     foreign = [
-        f"{unit.machine}: {unit.name} {_whose(unit)}"
-        for _, machine in sorted(observed.machines.items())
-        for unit in machine.units
+        f"{unit.machine or 'placed nowhere'}: {unit.name} {_whose(unit)}"
+        for unit in (*standing, *observed.unplaced)
         if unit.name in wanted and unit.project != project
     ]
     if foreign:

@@ -1,0 +1,237 @@
+"""The fleet driver: fleetctl on one machine of the cluster, systemd's own word from the others."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+
+from coreos_kit.adapters.answers import Line
+from coreos_kit.adapters.fleet.explain import why_nowhere
+from coreos_kit.adapters.fleet.gateway import Gateway, NoFleetError
+from coreos_kit.adapters.fleet.lists import registry_of, states_of
+from coreos_kit.adapters.fleet.order import Order, order_of
+from coreos_kit.adapters.fleet.sight import PENDING, Sight, names_of, observation_of, read_sight
+from coreos_kit.adapters.scripts import script
+from coreos_kit.adapters.systemd import SystemdDriver
+from coreos_kit.errors import KitError
+from coreos_kit.model.cluster import Observation
+from coreos_kit.model.names import UnitName
+from coreos_kit.parallel import on_each
+from coreos_kit.ports import Change, Check, UnitOutcome
+from coreos_kit.units.fleet_hash import fleet_hash
+
+OBSERVE_TIMEOUT_S = 60
+APPLY_TIMEOUT_S = 300
+
+Applied = tuple[UnitOutcome, ...] | KitError
+
+
+@dataclass(slots=True)
+class FleetDriver:
+    """`ports.ClusterDriver` on a cluster that fleet schedules; `machines` asks each machine itself."""
+
+    machines: SystemdDriver
+    gateway: Gateway
+    _texts: dict[str, str] = field(default_factory=dict)  # by hash: what need not be asked again
+    _names: dict[str, str] = field(default_factory=dict)  # machine id -> name
+    _sight: Sight | None = None
+
+    def observe(self, names: Collection[UnitName]) -> Observation:
+        """Ask fleet and every machine at once; see `ports.ClusterDriver.observe`.
+
+        Raises `Unreachable` when fleet answers on no machine.
+        """
+        sight, seen = self._observe(names)
+        if isinstance(sight, KitError):
+            raise sight
+        return self._together(sight, seen)
+
+    def try_observe(self, names: Collection[UnitName]) -> Observation:
+        """Do the same where there may be no fleet: then it is the machines' own word, without a scheduler."""
+        sight, seen = self._observe(names)
+        if isinstance(sight, NoFleetError) or not seen.machines:
+            return seen
+        if isinstance(sight, KitError):
+            raise sight
+        return self._together(sight, seen)
+
+    def _observe(self, names: Collection[UnitName]) -> tuple[Sight | KitError, Observation]:
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            asking = pool.submit(self._try_look)
+            seen = self.machines.observe(names)
+            return asking.result(), seen
+
+    def _try_look(self) -> Sight | KitError:
+        try:
+            return self.look()
+        except KitError as error:
+            return error
+
+    def _together(self, sight: Sight, seen: Observation) -> Observation:
+        self._names = dict(names_of(self.machines.cluster, sight, seen.machines))
+        return observation_of(sight, self._names, seen.machines, seen.unreachable)
+
+    def apply(self, change: Change) -> tuple[UnitOutcome, ...]:
+        """Make one change; see `ports.ClusterDriver.apply`."""
+        applied = self.apply_all([change])[change.machine]
+        if isinstance(applied, KitError):
+            raise applied
+        return applied
+
+    def apply_all(
+        self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S
+    ) -> Mapping[str, Applied]:
+        """Make all changes as one; see `ports.ClusterDriver.apply_all`."""
+        written = on_each(
+            [change.machine for change in changes if change.environment is not None],
+            lambda machine: self._write_environment(machine, changes),
+        )
+        asked = [change for change in changes if not isinstance(written.get(change.machine), KitError)]
+        order = order_of(asked)
+        if not (order.stop or order.remove or order.write or order.start):
+            return {change.machine: written.get(change.machine) or () for change in changes}
+        lines = self._carry_out(order, timeout_s)
+        sight = self._after(order, lines)
+        said = {line.key: line for line in lines}
+        left = {UnitName.parse(name) for name in said["left"].text().split()}
+        stage = said["stage"].word()
+        up = self._wait_for_starts(sight, order, timeout_s) if stage in ("end", "start") else {}
+        failure = self._failure(stage, left, sight, said["said"].text(), timeout_s)
+        return {
+            **{machine: error for machine, error in written.items() if isinstance(error, KitError)},
+            **{change.machine: self._applied(change, sight, up, left, failure) for change in asked},
+        }
+
+    def wait_until_up(
+        self, machine: str, units: Sequence[UnitName], checks: Sequence[Check], *, timeout_s: int
+    ) -> tuple[tuple[UnitOutcome, ...], bool]:
+        """Wait on the machine itself; see `ports.ClusterDriver.wait_until_up`."""
+        return self.machines.wait_until_up(machine, units, checks, timeout_s=timeout_s)
+
+    def look(self) -> Sight:
+        """Ask fleet for its lists and every text; raises `Unreachable` when it answers on no machine."""
+        known = "".join(f"{hash_}\n" for hash_ in sorted(self._texts))
+        gateway, lines = self.gateway.ask(script("fleet_observe"), (), known.encode(), OBSERVE_TIMEOUT_S)
+        self._sight = read_sight(gateway, lines, self._texts)
+        self._texts = dict(self._sight.texts)
+        return self._sight
+
+    def _carry_out(self, order: Order, timeout_s: int) -> tuple[Line, ...]:
+        first = "load" if order.load_first else "start"
+        # Four waits at most, and what fleetctl itself takes for many units.
+        limit_s = 4 * timeout_s + APPLY_TIMEOUT_S
+        _, lines = self.gateway.ask(script("fleet_apply"), [str(timeout_s), first], order.as_tar(), limit_s)
+        return lines
+
+    def _write_environment(self, machine: str, changes: Sequence[Change]) -> tuple[UnitOutcome, ...]:
+        text = next(change.environment for change in changes if change.machine == machine)
+        return self.machines.apply(Change(machine, environment=text))
+
+    def _after(self, order: Order, lines: tuple[Line, ...]) -> Sight:
+        """Read the lists that stand at the end of a change."""
+        said = {line.key: line for line in lines}
+        before = self._sight or self.look()
+        self._texts |= {fleet_hash(text): text for text in dict.fromkeys(order.write.values())}
+        self._sight = replace(
+            before,
+            registry=registry_of(said["registry"].text()),
+            states=states_of(said["units"].text()),
+            texts=self._texts,
+        )
+        if not self._names:
+            self._names = dict(names_of(self.machines.cluster, self._sight, {}))
+        return self._sight
+
+    def _wait_for_starts(
+        self, sight: Sight, order: Order, timeout_s: int
+    ) -> Mapping[tuple[UnitName, str], UnitOutcome]:
+        """Wait, on the machines that fleet chose, until what was started is up or has failed."""
+        there: dict[str, list[UnitName]] = {}
+        for name in order.start:
+            for machine in self._machines_of(sight, name):
+                there.setdefault(machine, []).append(name)
+        results = on_each(
+            there,
+            lambda machine: self.machines.wait_until_up(machine, there[machine], (), timeout_s=timeout_s)[0],
+        )
+        return {
+            (outcome.name, machine): outcome
+            for machine, result in results.items()
+            if not isinstance(result, KitError)
+            for outcome in result
+        }
+
+    def _machines_of(self, sight: Sight, name: UnitName) -> tuple[str, ...]:
+        entry = sight.registry.get(name)
+        ids = sight.machine_ids(entry) if entry else ()
+        return tuple(self._names.get(id_, id_[:8]) for id_ in ids)
+
+    def _failure(
+        self, stage: str, left: Collection[UnitName], sight: Sight, said: str, timeout_s: int
+    ) -> KitError | None:
+        """Say why a change went no further; what was placed nowhere is an outcome, not a failure."""
+        if stage in ("end", "start"):
+            return None
+        first = min(left) if left else None
+        where = self._machines_of(sight, first) if first else ()
+        states = [f"{state.active} ({state.sub})" for state in sight.of(first)] if first else []
+        is_so = f": it is {states[0]}" if states else ""
+        place = f"{where[0]}: " if where else ""
+        what = {
+            "stop": f"{place}{first} does not stop within {timeout_s} s{is_so}",
+            "destroy": f"{place}{first} was destroyed, but is still there after {timeout_s} s{is_so}",
+            "submit": f"fleet did not take {first}",
+        }[stage]
+        journal = self._journal(where[0], first) if where and first else ()
+        return KitError(
+            what,
+            details=[*([] if len(left) < 2 else [f"and {len(left) - 1} more"]), *journal, *said.splitlines()],
+            hint=f"See more: coreos-kit logs {first}",
+        )
+
+    def _journal(self, machine: str, name: UnitName) -> tuple[str, ...]:
+        try:
+            outcomes, _ = self.machines.wait_until_up(machine, [name], (), timeout_s=0)
+        except KitError as error:
+            return (str(error),)
+        return outcomes[0].journal
+
+    def _applied(
+        self,
+        change: Change,
+        sight: Sight,
+        up: Mapping[tuple[UnitName, str], UnitOutcome],
+        left: Collection[UnitName],
+        failure: KitError | None,
+    ) -> Applied:
+        if failure and (change.start or _names(change).intersection(left)):
+            return failure
+        return tuple(self._outcomes(change, sight, up))
+
+    def _outcomes(
+        self, change: Change, sight: Sight, up: Mapping[tuple[UnitName, str], UnitOutcome]
+    ) -> Iterator[UnitOutcome]:
+        for name in dict.fromkeys((*change.stop, *change.remove)):
+            if name not in change.start:
+                yield self._at_rest(change, sight, name)
+        for name in change.start:
+            machines = self._machines_of(sight, name)
+            yield from (up.get((name, machine), _unknown(name, machine)) for machine in machines)
+            if not machines:
+                journal = why_nowhere(sight, name, self._names)
+                yield UnitOutcome(name, "", PENDING, "", "", journal)
+
+    def _at_rest(self, change: Change, sight: Sight, name: UnitName) -> UnitOutcome:
+        machine = next(iter(self._machines_of(sight, name)), change.machine)
+        state = next(iter(sight.of(name)), None)
+        if state is None or state.active == "-":
+            return UnitOutcome(name, machine, "inactive", "dead", "success")
+        return UnitOutcome(name, machine, state.active, state.sub, "")
+
+
+def _names(change: Change) -> set[UnitName]:
+    return {*change.stop, *change.remove, *change.write, *change.start}
+
+
+def _unknown(name: UnitName, machine: str) -> UnitOutcome:
+    """Stand for what a machine that fleet chose would not say."""
+    return UnitOutcome(name, machine, "unknown", "", "")
