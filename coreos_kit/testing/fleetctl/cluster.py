@@ -1,0 +1,222 @@
+"""fleet without fleet: its registry, its engine and its agents, as fleet 1.0.0 was seen to behave.
+
+Everything happens at the moment it is due, and `advance` brings the cluster to a moment. The delays are
+fleet's own (its watches sleep a second, its rounds come every two and five): most traps are made of them.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from coreos_kit.model.names import UnitName
+from coreos_kit.placement import Placements, PlacementUnit, place
+from coreos_kit.testing.fleetctl.host import Host
+from coreos_kit.testing.fleetctl.members import (
+    HEARTBEAT_S,
+    INACTIVE,
+    LAUNCHED,
+    LOADED,
+    Job,
+    Loaded,
+    Member,
+    Published,
+)
+
+REACTION_S = 1.0  # a watch that has seen a change sleeps before it says so
+ENGINE_ROUND_S = 2.0
+AGENT_ROUND_S = 5.0
+PUBLISH_ROUND_S = 1.0
+AGENT_TTL_S = 30.0
+_QUIET_S = 2 * AGENT_ROUND_S + ENGINE_ROUND_S  # after that much silence nothing more comes of it
+
+
+@dataclass(slots=True)
+class FleetCluster:
+    """A cluster at a moment, `now`. Whoever changes it says so with `changed`."""
+
+    members: list[Member]
+    jobs: dict[str, Job] = field(default_factory=dict)
+    now: float = 0.0
+    engine_at: float = 0.0
+    changed_at: float = 0.0
+
+    def member(self, id_: str) -> Member | None:
+        """Return the machine of that id."""
+        return next((member for member in self.members if member.id == id_), None)
+
+    @property
+    def listed(self) -> list[Member]:
+        """The machines that the cluster takes for alive, by id."""
+        return sorted((member for member in self.members if member.is_listed), key=lambda member: member.id)
+
+    def state_of(self, job: Job) -> str:
+        """Return STATE: where a unit stands between inactive and launched; "" of a global unit."""
+        if job.is_global:
+            return ""
+        member = self.member(job.target)
+        if member is None or job.name not in member.published:
+            return INACTIVE
+        return LAUNCHED if job.heartbeat == job.target else LOADED
+
+    def create(self, name: str, text: str) -> None:
+        """Put a unit into the registry, or another text in its place; either way it becomes inactive."""
+        job = self.jobs.setdefault(name, Job(name, text))
+        job.text, job.desired = text, INACTIVE
+        self.changed()
+
+    def set_desired(self, name: str, desired: str) -> None:
+        """Change what a unit shall be."""
+        self.jobs[name].desired = desired
+        self.changed()
+
+    def destroy(self, name: str) -> None:
+        """Forget a unit. No watch tells of that: the agent finds out in its next round."""
+        del self.jobs[name]
+        self.changed_at = self.now
+
+    def changed(self) -> None:
+        """Wake engine and agents, which takes them a second."""
+        self.changed_at = self.now
+        self.engine_at = min(self.engine_at, self.now + REACTION_S)
+        for member in self.members:
+            member.agent_at = min(member.agent_at, self.now + REACTION_S)
+
+    def take_fleetd(self, member: Member, *, power: bool) -> None:
+        """Stop a machine's fleetd, or the machine; within the TTL the cluster takes it for dead."""
+        member.has_fleetd = False
+        member.gone_at = self.now + AGENT_TTL_S
+        if power:
+            member.has_power, member.host, member.agent = False, Host(stories=member.host.stories), {}
+        self.changed_at = self.now
+
+    def give_fleetd(self, member: Member) -> None:
+        """Let a machine, or its fleetd, come back."""
+        member.has_power = member.has_fleetd = member.is_listed = True
+        member.gone_at = None
+        member.agent_at = self.now + REACTION_S
+        self.changed()
+
+    def advance(self, to: float) -> None:
+        """Let everything happen that is due until then, in order."""
+        while (due := min((at for at, _ in self._due()), default=to)) < to:
+            if due > self.changed_at + _QUIET_S and not self._has_timers():
+                break
+            self._happen(max(due, self.now))
+        self.now = to
+        for member in self.members:  # rounds in which nothing could happen are not gone through
+            member.agent_at = max(member.agent_at, to)
+            member.publish_at = max(member.publish_at, to)
+        self.engine_at = max(self.engine_at, to)
+
+    def _due(self) -> Iterator[tuple[float, Member | None]]:
+        if any(member.is_working for member in self.members):
+            yield self.engine_at, None
+        for member in self.members:
+            if member.is_working:
+                yield member.agent_at, member
+                yield member.publish_at, member
+                yield member.heartbeat_at, member
+            if member.gone_at is not None:
+                yield member.gone_at, member
+            if (at := member.host.next_step) is not None:
+                yield at, member
+
+    def _has_timers(self) -> bool:
+        return any(
+            member.gone_at is not None or member.host.next_step is not None or self._misses_heartbeat(member)
+            for member in self.members
+        )
+
+    def _misses_heartbeat(self, member: Member) -> bool:
+        return member.is_working and any(
+            known.launched and (job := self.jobs.get(name)) is not None and job.heartbeat != member.id
+            for name, known in member.agent.items()
+        )
+
+    def _happen(self, now: float) -> None:
+        self.now = now
+        for member in self.members:
+            if member.host.step(now):
+                self.changed_at = now
+            if member.gone_at is not None and member.gone_at <= now:
+                member.gone_at, member.is_listed, member.published = None, False, {}
+                self.changed()
+        if self.engine_at <= now and any(member.is_working for member in self.members):
+            self.engine_at = now + ENGINE_ROUND_S
+            self._schedule()
+        for member in self.members:
+            if member.is_working:
+                self._agent(member)
+
+    def _agent(self, member: Member) -> None:
+        if member.agent_at <= self.now:
+            member.agent_at = self.now + AGENT_ROUND_S
+            self._reconcile(member)
+        if member.heartbeat_at <= self.now:
+            member.heartbeat_at = self.now + HEARTBEAT_S
+            for name, known in member.agent.items():
+                if known.launched and (job := self.jobs.get(name)) is not None and not job.heartbeat:
+                    job.heartbeat = member.id
+        if member.publish_at <= self.now:
+            member.publish_at = self.now + PUBLISH_ROUND_S
+            states = {
+                name: Published(*member.host.state(name), known.hash) for name, known in member.agent.items()
+            }
+            if states != member.published:
+                member.published, self.changed_at = states, self.now
+
+    def _schedule(self) -> None:
+        wanted = [job for job in self.jobs.values() if job.desired != INACTIVE]
+        units = [PlacementUnit(UnitName.parse(job.name), job.requirements) for job in wanted]
+        placements = place(
+            units, [member.as_machine() for member in self.listed], current=self._placements(wanted)
+        )
+        moved = False
+        for job in self.jobs.values():
+            name = UnitName.parse(job.name)
+            target = "" if job.desired == INACTIVE else placements.machine_of.get(name, "")
+            everywhere = sorted(placements.globals.get(name, frozenset())) if job.desired != INACTIVE else []
+            moved = moved or (job.target, job.everywhere) != (target, everywhere)
+            job.target, job.everywhere = target, everywhere
+        if moved:
+            self.changed()
+
+    @staticmethod
+    def _placements(jobs: Iterable[Job]) -> Placements:
+        return Placements(
+            machine_of={UnitName.parse(job.name): job.target for job in jobs if job.target},
+            globals={UnitName.parse(job.name): frozenset(job.everywhere) for job in jobs if job.everywhere},
+        )
+
+    def _reconcile(self, member: Member) -> None:
+        """Bring a machine to what the registry says: unload, then load, then start and stop."""
+        here = {
+            name: job
+            for name, job in sorted(self.jobs.items())
+            if job.desired != INACTIVE and (job.target == member.id or member.id in job.everywhere)
+        }
+        stale = [
+            name
+            for name, known in sorted(member.agent.items())
+            if name not in here or known.hash != here[name].hash
+        ]
+        for name in stale:
+            del member.agent[name]
+            self._beat(name, "")
+            member.host.unload(name, self.now)
+        fresh = [name for name in here if name not in member.agent]
+        for name in fresh:
+            member.agent[name] = Loaded(here[name].hash)
+            member.host.load(name, here[name].text)
+        changed = bool(stale or fresh)
+        for name, job in here.items():
+            known = member.agent[name]
+            if known.launched != (job.desired == LAUNCHED):
+                changed, known.launched = True, job.desired == LAUNCHED
+                self._beat(name, member.id if known.launched else "")
+                (member.host.start if known.launched else member.host.stop)(name, self.now)
+        if changed:
+            self.changed_at = self.now
+
+    def _beat(self, name: str, machine_id: str) -> None:
+        if name in self.jobs:
+            self.jobs[name].heartbeat = machine_id

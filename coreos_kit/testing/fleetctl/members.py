@@ -1,0 +1,85 @@
+"""What there is in a cluster: the units of its registry, its machines, and what these say of units."""
+
+from dataclasses import dataclass, field
+
+from coreos_kit.model.machine import Machine
+from coreos_kit.model.names import UnitName
+from coreos_kit.testing.fleetctl.host import Host
+from coreos_kit.units.fleet_hash import fleet_hash
+from coreos_kit.units.x_fleet import Requirements
+
+INACTIVE, LOADED, LAUNCHED = "inactive", "loaded", "launched"
+
+HEARTBEAT_S = 24.0
+
+
+@dataclass(slots=True)
+class Job:
+    """A unit in the registry."""
+
+    name: str
+    text: str  # as fleet makes it of the file
+    desired: str = INACTIVE
+    target: str = ""  # a machine's id
+    everywhere: list[str] = field(default_factory=list)  # the machines of a global unit
+    heartbeat: str = ""  # the machine that says it has launched it
+
+    @property
+    def requirements(self) -> Requirements:
+        """What [X-Fleet] asks."""
+        return Requirements.as_found(UnitName.parse(self.name), self.text)
+
+    @property
+    def is_global(self) -> bool:
+        """Whether every machine that may run it does."""
+        return self.requirements.is_global
+
+    @property
+    def hash(self) -> str:
+        """The 40 digits by which fleet knows the text."""
+        return fleet_hash(self.text)
+
+
+@dataclass(slots=True)
+class Loaded:
+    """A unit as the agent of a machine knows it."""
+
+    hash: str
+    launched: bool = False
+
+
+@dataclass(slots=True)
+class Published:
+    """What an agent has said of a unit, last time."""
+
+    active: str
+    sub: str
+    hash: str
+
+
+@dataclass(slots=True)
+class Member:
+    """A machine: fleetd's agent, systemd, and what the registry has of it."""
+
+    id: str
+    ip: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    has_power: bool = True
+    has_fleetd: bool = True
+    gone_at: float | None = None  # when the cluster takes it for dead
+    is_listed: bool = True
+    agent_at: float = 0.0
+    publish_at: float = 0.0
+    heartbeat_at: float = HEARTBEAT_S
+    agent: dict[str, Loaded] = field(default_factory=dict)
+    published: dict[str, Published] = field(default_factory=dict)
+    host: Host = field(default_factory=Host)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether its agent goes its rounds."""
+        return self.has_power and self.has_fleetd
+
+    def as_machine(self) -> Machine:
+        """Return it as placement sees it."""
+        return Machine(self.id, self.ip, self.metadata)
