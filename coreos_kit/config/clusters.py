@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
 from typing import Any
 
 from coreos_kit.config import schema, words
@@ -19,6 +20,7 @@ from coreos_kit.model.project import (
     MachineEntry,
     Service,
 )
+from coreos_kit.model.secret import RegistryLogin
 
 _FROM_THE_LAB = ("machines", "network", "push_to", "host_keys")
 _DEFAULT_LAB_PROFILE = "debian"
@@ -46,8 +48,10 @@ class ClusterDraft:
     services: Entries
     load_balancers: Entries
 
-    def cluster(self, services: tuple[Service, ...], load_balancers: tuple[LoadBalancer, ...]) -> Cluster:
-        """Return the value; only of use where nothing was refused."""
+    def cluster(
+        self, root: Path, services: tuple[Service, ...], load_balancers: tuple[LoadBalancer, ...]
+    ) -> Cluster:
+        """Return the value; only of use where nothing was refused. Paths begin at the workspace's `root`."""
         fields = self.fields
         return Cluster(
             name=self.name,
@@ -59,7 +63,8 @@ class ClusterDraft:
             lab=fields.get("lab", ""),
             private_network=fields.get("network", {}).get("private", ""),
             push_to=fields.get("push_to", ""),
-            etcd=_etcd(fields.get("etcd", {})),
+            etcd=_etcd(fields.get("etcd", {}), root),
+            registry=_registry(fields["registry"]) if "registry" in fields else None,
             accept_new_host_keys=fields.get("host_keys") == "accept-new",
         )
 
@@ -215,6 +220,15 @@ def _check_etcd(fields: Fields, place: Place) -> None:
             )
 
 
-def _etcd(fields: Fields) -> EtcdSettings:
+def _etcd(fields: Fields, root: Path) -> EtcdSettings:
     api = fields.get("api", schema.AUTO)
-    return EtcdSettings(**(fields | {"api": None if api == schema.AUTO else EtcdApi(api)}))
+    files: Fields = {
+        key: str(root / Path(fields[key]).expanduser())
+        for key in ("ca", "cert", "key", "password_file")
+        if key in fields
+    }
+    return EtcdSettings(**(fields | files | {"api": None if api == schema.AUTO else EtcdApi(api)}))
+
+
+def _registry(fields: Fields) -> RegistryLogin:
+    return RegistryLogin(fields.get("username", ""), fields.get("password_secret", ""))

@@ -64,7 +64,7 @@ def service_of(found: Entry) -> Service:
         requirements=_requirements(fields),
         health=_health(fields.get("health", {}), has_port="container_port" in fields),
         registration=None if registration is None else _registration(found.name, registration),
-        **_given(fields, "env", "volumes", "run_args", "stop_timeout_s", "stop_signal"),
+        **_given(fields, "env", "secrets", "volumes", "run_args", "stop_timeout_s", "stop_signal"),
     )
 
 

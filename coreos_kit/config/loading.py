@@ -10,6 +10,7 @@ from coreos_kit.config.clusters import Bases, ClusterDraft, read_cluster, withou
 from coreos_kit.config.entries import load_balancer_of, service_of
 from coreos_kit.config.findings import Findings, Place
 from coreos_kit.config.reading import Fields, Reader, mapping, table
+from coreos_kit.config.secrets import check_secrets, secret_reader, sources_of
 from coreos_kit.errors import InvalidConfig
 from coreos_kit.model.project import Project
 
@@ -85,11 +86,13 @@ def _project(raw: dict[str, Any], top: Place, root: Path) -> Project:
     balancer_tables = _table(
         raw, top, "load_balancers", _named(schema.LOAD_BALANCER, schema.LOAD_BALANCER_REQUIRED)
     )
+    secret_tables = _table(raw, top, "secrets", mapping(words.NAME, words.NAME_ALLOWED, secret_reader()))
     bases = Bases(service_tables, balancer_tables)
     clusters = raw.get("clusters", {})
     drafts = _clusters(clusters, top.at("clusters"), bases)
     for draft in list(drafts.values()) or [without_cluster(top, bases)]:
         checks.check_cluster(draft)
+        check_secrets(draft, secret_tables)
     _check_base_images(fields, bases, top.at("project", "base_images"))
     default = _default_cluster(fields, clusters, top.at("project", "default_cluster"))
     return Project(
@@ -100,12 +103,14 @@ def _project(raw: dict[str, Any], top: Place, root: Path) -> Project:
         default_cluster=default,
         clusters={
             name: draft.cluster(
+                root,
                 tuple(service_of(entry) for entry in draft.services.values()),
                 tuple(load_balancer_of(entry) for entry in draft.load_balancers.values()),
             )
             for name, draft in drafts.items()
         },
         base_images=fields.get("base_images", {}),
+        secrets=sources_of(secret_tables),
     )
 
 

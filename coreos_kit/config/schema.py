@@ -72,6 +72,7 @@ SERVICE = _UNIT | {
     "command": words.command,
     "container_port": _port,
     "instances": words.instances,
+    "secrets": mapping(words.ENV_NAME, words.ENV_NAME_ALLOWED, words.secret_name),
     "global": boolean,
     "stop_signal": one_of(STOP_SIGNALS),
     "health": table(HEALTH),
@@ -90,6 +91,13 @@ LOAD_BALANCER = _UNIT | {
 SERVICE_REQUIRED = {"image": "the name of a folder in images/"}
 LOAD_BALANCER_REQUIRED = SERVICE_REQUIRED | {"upstream": "the name of a service with a registration"}
 
+# Exactly one of them.
+SECRET = {
+    "env": words.env_name,
+    "file": words.path,
+    "command": words_of(words.command_word),
+}
+
 ETCD = {
     "api": one_of((AUTO, *EtcdApi)),
     "endpoints": array_of(words.endpoint),
@@ -99,6 +107,9 @@ ETCD = {
     "username": words.username,
     "password_file": words.path,
 }
+
+REGISTRY = {"username": words.username, "password_secret": words.secret_name}
+REGISTRY_REQUIRED = {"username": "a user of the registry", "password_secret": "the name of a secret"}
 
 MACHINE = {
     "ssh": words.destination,
@@ -115,8 +126,9 @@ CLUSTER = {
     "push_to": words.image_prefix,
     "host_keys": one_of(HOST_KEYS),
     "etcd": table(ETCD),
+    "registry": table(REGISTRY, required=REGISTRY_REQUIRED),
 }
 
 # Read apart: machines come in two forms, and overrides are checked against what they override.
 CLUSTER_TABLES = ("machines", "services", "load_balancers")
-ROOT_TABLES = ("project", "services", "load_balancers", "clusters")
+ROOT_TABLES = ("project", "services", "load_balancers", "secrets", "clusters")

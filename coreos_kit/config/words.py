@@ -144,6 +144,23 @@ def _path(text: str) -> str | None:
 
 
 path = checked(_path)
+env_name = matching(ENV_NAME, ENV_NAME_ALLOWED)
+
+
+def _command_word(text: str) -> str | None:
+    return "a word of a command, not empty" if not text else unprintable(text)
+
+
+command_word = checked(_command_word)
+
+
+def secret_name(value: Any, place: Place) -> str | None:
+    """Read the name of a secret. It may be the secret itself, put in the wrong place: it is not shown."""
+    if isinstance(value, str) and re.fullmatch(NAME, value, re.ASCII):
+        return value
+    found = "a string that is no name" if isinstance(value, str) else kind_of(value)
+    place.refuse_words(found, f"the name of a secret: {NAME_ALLOWED}")
+    return None
 
 
 def _endpoint(text: str) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import Profile
+from coreos_kit.model.secret import RegistryLogin, SecretSource
 
 DISCOVERY_SUFFIX = "-discovery"
 
@@ -76,6 +77,7 @@ class Service:
     instances: tuple[str, ...]
     requirements: Requirements = field(default_factory=Requirements)
     env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)  # variable -> name of a secret
     volumes: tuple[str, ...] = ()
     run_args: tuple[str, ...] = ()
     stop_timeout_s: int = 10
@@ -174,6 +176,16 @@ class EtcdSettings:
     username: str = ""
     password_file: str = ""
 
+    @property
+    def is_secure(self) -> bool:
+        """Whether the members are asked over TLS."""
+        return any(endpoint.startswith("https://") for endpoint in self.endpoints)
+
+    @property
+    def needs_files(self) -> bool:
+        """Whether sidekicks and balancers need files of their own to be let in."""
+        return bool(self.ca or self.cert or self.username)
+
 
 @dataclass(frozen=True, slots=True)
 class MachineEntry:
@@ -202,6 +214,7 @@ class Cluster:
     private_network: str = ""  # CIDR; picks each machine's private address, and is the pool's allow-list
     push_to: str = ""
     etcd: EtcdSettings = field(default_factory=EtcdSettings)
+    registry: RegistryLogin | None = None
     accept_new_host_keys: bool = False
 
     @property
@@ -225,6 +238,7 @@ class Project:
     default_cluster: str
     clusters: Mapping[str, Cluster]
     base_images: Mapping[str, str] = field(default_factory=dict)  # of single images, by folder name
+    secrets: Mapping[str, SecretSource] = field(default_factory=dict)
 
     @property
     def file(self) -> Path:

@@ -35,6 +35,8 @@ KEYS: dict[str, Mapping[str, Any]] = {
     "NETWORK": {"private": None},
     "MACHINE": schema.MACHINE,
     "ETCD": schema.ETCD,
+    "SECRET": schema.SECRET,
+    "REGISTRY": schema.REGISTRY,
 }
 VALUES = {"SERVICE": Service, "HEALTH": Health, "REGISTRATION": Registration, "LOAD_BALANCER": LoadBalancer}
 

@@ -21,6 +21,7 @@ from coreos_kit.model.project import (
     Service,
     Watcher,
 )
+from coreos_kit.model.secret import RegistryLogin, SecretSource
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -40,6 +41,7 @@ instances = [9001, 9002]
 conflicts = ["api@*.service"]
 machine_metadata = ["disk=ssd", "region=fra"]
 env = { LOG = "info", PRICE = "5 $" }
+secrets = { TOKEN = "token", DB_PASSWORD = "db" }
 volumes = ["/srv/api:/data:ro"]
 run_args = ["--memory", "1g", "--memory", "2g"]
 stop_timeout_s = 20
@@ -72,6 +74,13 @@ watcher = "confd"
 confd = { path = "/opt/confd" }
 confd_interval_s = 3
 
+[secrets.token]
+env = "API_TOKEN"
+[secrets.db]
+file = "~/db"
+[secrets.hub]
+command = ["pass", "show", "hub"]
+
 [clusters.production]
 profile = "coreos"
 driver = "fleet"
@@ -87,16 +96,22 @@ ca = "secrets/ca.pem"
 cert = "secrets/cert.pem"
 key = "secrets/key.pem"
 username = "kit"
-password_file = "secrets/password"
+password_file = "~/password"
+
+[clusters.production.registry]
+username = "ci"
+password_secret = "hub"
 
 [clusters.production.services.api]
 instances = [9001]
 env = { LOG = "debug" }
+secrets = { TOKEN = "db" }
 health = { fall = 5 }
 registration = { ttl_s = 60 }
 
 [clusters.production.load_balancers.proxy]
 bind = "any"
+watcher = "kit"
 
 [clusters.lab]
 lab = "two"
@@ -164,12 +179,18 @@ def test_every_key_reaches_the_model() -> None:
     assert cluster.etcd == EtcdSettings(
         api=EtcdApi.V3,
         endpoints=("https://etcd1.example:2379", "https://198.51.100.5:2379"),
-        ca="secrets/ca.pem",
-        cert="secrets/cert.pem",
-        key="secrets/key.pem",
+        ca=f"{CHECKOUT}/secrets/ca.pem",
+        cert=f"{CHECKOUT}/secrets/cert.pem",
+        key=f"{CHECKOUT}/secrets/key.pem",
         username="kit",
-        password_file="secrets/password",
+        password_file=str(Path.home() / "password"),
     )
+    assert cluster.registry == RegistryLogin("ci", "hub")
+    assert project.secrets == {
+        "token": SecretSource("token", env="API_TOKEN"),
+        "db": SecretSource("db", file="~/db"),
+        "hub": SecretSource("hub", command=("pass", "show", "hub")),
+    }
     assert cluster.service("worker") == Service(
         name="worker",
         image="worker",
@@ -196,6 +217,7 @@ def test_a_clusters_overrides_replace_values_and_merge_into_tables() -> None:
         instances=("9001",),
         requirements=Requirements(conflicts=("api@*.service",), machine_metadata=("disk=ssd", "region=fra")),
         env={"LOG": "debug", "PRICE": "5 $"},
+        secrets={"TOKEN": "db", "DB_PASSWORD": "db"},
         volumes=("/srv/api:/data:ro",),
         run_args=("--memory", "1g", "--memory", "2g"),
         stop_timeout_s=20,
@@ -204,7 +226,7 @@ def test_a_clusters_overrides_replace_values_and_merge_into_tables() -> None:
         registration=Registration("/shop/api", KeyForm.IP_PORT, ttl_s=60, renew_s=5, drain_s=3),
     )
     balancer = project.clusters["production"].load_balancers[0]
-    assert (balancer.bind, balancer.port, balancer.watcher) == (Bind.ANY, 8000, Watcher.CONFD)
+    assert (balancer.bind, balancer.port, balancer.watcher) == (Bind.ANY, 8000, Watcher.KIT)
     assert (balancer.confd.path, balancer.confd.interval_s) == ("/opt/confd", 3)
 
 
@@ -370,7 +392,7 @@ def test_an_error_in_a_service_is_told_once_however_many_clusters_share_it() -> 
     text = EVERYTHING.replace("renew_s = 5", "renew_s = 40").replace("registration = { ttl_s = 60 }", "")
 
     assert refusals(text) == (
-        "coreos-kit.toml:27: services.api.registration.renew_s: found 40; allowed: less than half of ttl_s,"
+        "coreos-kit.toml:28: services.api.registration.renew_s: found 40; allowed: less than half of ttl_s,"
         " which is 20",
     )
 
@@ -379,7 +401,7 @@ def test_an_error_that_an_override_makes_is_told_at_the_override() -> None:
     text = EVERYTHING.replace("registration = { ttl_s = 60 }", "registration = { renew_s = 10 }")
 
     assert refusals(text) == (
-        "coreos-kit.toml:70: clusters.production.services.api.registration.renew_s: found 10; allowed:"
+        "coreos-kit.toml:83: clusters.production.services.api.registration.renew_s: found 10; allowed:"
         " less than half of ttl_s, which is 20",
     )
 
