@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coreos_kit.errors import InvalidUnit, KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation
@@ -14,6 +14,7 @@ from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.pin import pin_images, pinned_digests
 from coreos_kit.units.render import desired_units
+from coreos_kit.units.stamp import stamped
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,7 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         observed, (digests, failures) = looking.result(), resolving.result()
     kept, notes = _keep_deployed_digests(session.project.name, observed, failures)
     digests = {**digests, **kept}
-    pinned = tuple(
-        DesiredUnit(unit.name, pin_images(unit.text, digests), unit.service, unit.kind, unit.images)
-        for unit in desired
-    )
+    pinned = tuple(replace(unit, text=stamped(pin_images(unit.text, digests))) for unit in desired)
     made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
     notes = [*comparing.result(), *notes, *made.notes]
     return Prepared(

@@ -21,6 +21,8 @@ from coreos_kit.units.placing import sidekick_x_fleet_lines, x_fleet_lines
 
 Values = Mapping[str, object]
 
+PROJECT_LABEL = "coreos-kit.project"
+UNIT_LABEL = "coreos-kit.unit"
 BALANCER_COMMAND = "/usr/local/bin/confd-watch"
 
 _PRIVATE = "${COREOS_PRIVATE_IPV4}"
@@ -48,6 +50,7 @@ def service_values(project: Project, cluster: Cluster, service: Service) -> Valu
     sidekicks = [str(_instance_of(service.sidekick))] if service.sidekick else []
     what = "web server service" if service.health.kind is HealthKind.HTTP else "service"
     arguments = [
+        *_labels(project),
         *_engine_arguments(profile),
         *([f"--stop-signal={escape.argument(service.stop_signal)}"] if service.stop_signal else []),
         *_container_arguments(service.env, service.volumes, service.run_args),
@@ -108,6 +111,7 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
     address = {Bind.PUBLIC: f"{_PUBLIC}:", Bind.PRIVATE: f"{_PRIVATE}:", Bind.ANY: ""}[balancer.bind]
     needed = dict.fromkeys([address.removesuffix(":"), _PRIVATE])
     arguments = [
+        *_labels(project),
         *_engine_arguments(profile),
         *(f"-e {word}" for word in _pool_environment(cluster, balancer)),
         *_container_arguments(balancer.env, balancer.volumes, balancer.run_args),
@@ -207,6 +211,11 @@ def _container_arguments(
         *(f"-v {escape.argument(volume)}" for volume in volumes),
         *(escape.argument(word) for word in run_args),
     ]
+
+
+def _labels(project: Project) -> list[str]:
+    # Whose a container is: its name alone could be anybody's. systemd puts the unit's own name in for %n.
+    return [f"--label {escape.argument(f'{PROJECT_LABEL}={project.name}')}", f"--label {UNIT_LABEL}=%n"]
 
 
 def _engine_arguments(profile: Profile) -> list[str]:

@@ -33,6 +33,7 @@ from coreos_kit.units.unit_file import UnitFile
 REPOSITORY = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
 SOURCES = {path.name: path.read_text() for path in (REPOSITORY / "unit_templates").iterdir()}
+LABELS = ("--label", "coreos-kit.project=web", "--label", "coreos-kit.unit=N")
 HOST = {"COREOS_PRIVATE_IPV4": "10.0.0.1", "COREOS_PUBLIC_IPV4": "198.51.100.1"}
 
 
@@ -138,7 +139,7 @@ def test_what_the_configuration_says_of_the_container_reaches_docker_run_as_it_s
     text = texts(project, cluster)["apache@.service"]
 
     assert argv(text) == [
-        "/usr/bin/docker", "run", "--name", "apache.7777", "-p", "10.0.0.1:7777:80", "--init",
+        "/usr/bin/docker", "run", "--name", "apache.7777", "-p", "10.0.0.1:7777:80", *LABELS, "--init",
         "--stop-signal=SIGWINCH", "-e", 'MOTTO=it\'s 100% "$fun"', "-e", "LINES=a\nb", "-e", "SELF=%i",
         "-v", "/srv/my www:/var/www:ro", "--label=a b", "--memory=1g",
         "user_name/apache", "/usr/sbin/apache2ctl", "-D", "FOREGROUND",
@@ -163,7 +164,7 @@ def test_instances_with_a_word_for_a_name_publish_nothing(project: Project, clus
     text = texts(project, replace(cluster, load_balancers=()))["apache@.service"]
 
     assert argv(text) == [
-        "/usr/bin/docker", "run", "--name", "apache.7777", "--init",
+        "/usr/bin/docker", "run", "--name", "apache.7777", *LABELS, "--init",
         "user_name/apache", "/usr/sbin/apache2ctl", "-D", "FOREGROUND",
     ]  # fmt: skip
     assert UnitFile.parse(text).value("Unit", "Description") == "Apache web server service %i"

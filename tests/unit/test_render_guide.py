@@ -27,8 +27,14 @@ GUARD = (
 POOL = (
     "The guide's image finds etcd at Docker's 2014 gateway address; one image serves every cluster this way."
 )
+LABEL = (
+    "A container's name does not say whose it is: one that its unit has left behind is found by its label."
+)
 MARK = "It marks the unit as the kit's; systemd and fleet ignore it."
 
+LABELS = "--label coreos-kit.project=web --label coreos-kit.unit=%n"
+APACHE = "[Service] ExecStart=/usr/bin/docker run --name apache.%i -p ${COREOS_PRIVATE_IPV4}:%i:80"
+APACHE_COMMAND = "user_name/apache /usr/sbin/apache2ctl -D FOREGROUND"
 RUN = "[Service] ExecStart=/usr/bin/docker run --name nginx_lb -p ${COREOS_PUBLIC_IPV4}:80:80"
 ENVIRONMENT = (
     "-e HOST_IP=${COREOS_PRIVATE_IPV4} -e ETCD_PORT=2379 -e ETCD_API=v2 -e ETCD_PREFIX=/services/apache"
@@ -38,7 +44,9 @@ ENVIRONMENT = (
 # By unit: what the guide has and the kit hasn't (-) or the other way round (+), and why. That is all.
 DELIBERATE = {
     "apache@.service": [
+        (f"-{APACHE} {APACHE_COMMAND}", LABEL),
         ("+[Service] ExecStartPre=/usr/bin/test -n ${COREOS_PRIVATE_IPV4}", GUARD),
+        (f"+{APACHE} {LABELS} {APACHE_COMMAND}", LABEL),
         ("+[X-CoreosKit] Project=web", MARK),
         ("+[X-CoreosKit] Service=apache", MARK),
     ],
@@ -52,10 +60,10 @@ DELIBERATE = {
         ("+[X-CoreosKit] Service=apache", MARK),
     ],
     "nginx_lb.service": [
-        (f"-{RUN} user_name/nginx_lb /usr/local/bin/confd-watch", POOL),
+        (f"-{RUN} user_name/nginx_lb /usr/local/bin/confd-watch", f"{POOL} {LABEL}"),
         ("+[Service] ExecStartPre=/usr/bin/test -n ${COREOS_PUBLIC_IPV4}", GUARD),
         ("+[Service] ExecStartPre=/usr/bin/test -n ${COREOS_PRIVATE_IPV4}", GUARD),
-        (f"+{RUN} {ENVIRONMENT} user_name/nginx_lb /usr/local/bin/confd-watch", POOL),
+        (f"+{RUN} {LABELS} {ENVIRONMENT} user_name/nginx_lb /usr/local/bin/confd-watch", f"{POOL} {LABEL}"),
         ("+[X-CoreosKit] Project=web", MARK),
         ("+[X-CoreosKit] Service=nginx_lb", MARK),
     ],
