@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
+from coreos_kit.errors import InvalidUnit
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.plan import Plan, UnitChange, Verb
 from coreos_kit.model.project import Cluster
 from coreos_kit.ops.deploy import DeployResult
+from coreos_kit.units.fleet_hash import fleet_text
 
 _SIGNS = {Verb.CREATE: "+", Verb.REPLACE: "~", Verb.RESTART: "!", Verb.REMOVE: "-", Verb.MOVE: ">"}
 _MARKS = {State.OK: "ok", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown"}
@@ -66,12 +68,20 @@ def diff_of(change: UnitChange) -> Iterator[str]:
         return
     lines = difflib.unified_diff(
         change.before.splitlines(),
-        change.after.splitlines(),
+        _as_bare_as(change.before, change.after).splitlines(),
         f"{change.machine}:{change.name}",
         f"new {change.name}",
         lineterm="",
     )
     yield from lines
+
+
+def _as_bare_as(before: str, after: str) -> str:
+    """Return a text without comments if it is to be compared with one that fleet has kept: fleet drops them."""
+    try:
+        return fleet_text(after) if fleet_text(before) == before else after
+    except InvalidUnit:
+        return after
 
 
 def _plan_lines(made: Plan) -> Iterator[str]:
@@ -83,7 +93,7 @@ def _plan_lines(made: Plan) -> Iterator[str]:
     for machine in sorted(made.environments):
         yield f"~ environment file on {machine}"
     for change in made.changes:
-        yield f"{_SIGNS[change.verb]} {change.verb} {change.name} on {change.machine}: {change.reason}"
+        yield f"{_SIGNS[change.verb]} {change.verb} {change.name} on {change.machine or 'no machine'}: {change.reason}"
         yield from (f"    {line}" for line in diff_of(change))
     for reference, digest in sorted(made.digests.items()):
         yield f"image {reference} is {digest}"

@@ -38,8 +38,8 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
     rows: list[Sequence[object]] = [
         [
             unit.name,
-            unit.machine,
-            f"{unit.active_state} ({unit.sub_state})",
+            unit.machine or "-",
+            f"{unit.active_state} ({unit.sub_state})" if unit.sub_state else unit.active_state,
             unit.restarts or "",
             _since(unit),
         ]
@@ -148,6 +148,7 @@ def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
             "units": len(_kits(machine)),
         }
         for _, machine in sorted(observed.machines.items())
+        if machine.name not in observed.unreachable
     ]
     silent = [
         {"name": name, "state": "unreachable", "error": str(error)}
@@ -165,14 +166,26 @@ def _machines_table(observed: Observation) -> None:
             machine.etcd_state, len(_kits(machine)), machine.release,
         ]
         for _, machine in sorted(observed.machines.items())
+        if machine.name not in observed.unreachable
     ]  # fmt: skip
-    rows += [[name, "", "", "", "", "", "", "unreachable"] for name in sorted(observed.unreachable)]
+    rows += [
+        [name, *_known_of(observed.machines.get(name)), "", "", "unreachable"]
+        for name in sorted(observed.unreachable)
+    ]
     output.table(["machine", "private", "public", "id", "metadata", "etcd", "units", "system"], rows)
     for name, error in sorted(observed.unreachable.items()):
         output.line(f"{name} is unreachable: {error}", style="red")
     for name, machine in sorted(observed.machines.items()):
-        if machine.engine_error:
+        if machine.engine_error and name not in observed.unreachable:
             output.line(f"the containers on {name} are unknown: {machine.engine_error}", style="yellow")
+
+
+def _known_of(machine: ObservedMachine | None) -> list[str]:
+    """What the scheduler knows of a machine that does not answer itself."""
+    if machine is None:
+        return ["", "", "", ""]
+    metadata = ",".join(f"{key}={value}" for key, value in sorted(machine.metadata.items()))
+    return [machine.private_ip, "", machine.machine_id[:8], metadata]
 
 
 def _kits(machine: ObservedMachine) -> list[ObservedUnit]:
