@@ -107,6 +107,13 @@ class EtcdStore(Protocol):
         """
         ...
 
+    def delete_if_value(self, key: str, value: str) -> bool:
+        """Delete a key that still holds `value`, in one step; False where it is gone or holds another.
+
+        Safe to repeat: the second time there is nothing left to delete.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Change:

@@ -3,10 +3,10 @@
 import contextlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from coreos_kit.adapters.etcd_access import (
     CLIENT_PORT,
@@ -23,6 +23,8 @@ from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.project import EtcdApi, EtcdSettings
 from coreos_kit.ports import EtcdStore, Runner
 
+_T = TypeVar("_T")
+
 _LOOPBACK = "127.0.0.1"
 
 
@@ -36,6 +38,7 @@ class EtcdServed:
 
 class _Member(Protocol):
     def entries(self, prefix: str) -> tuple[EtcdEntry, ...]: ...
+    def delete_if_value(self, key: str, value: str) -> bool: ...
     def close(self) -> None: ...
 
 
@@ -108,6 +111,13 @@ class ClusterStore:
 
     def entries(self, prefix: str) -> tuple[EtcdEntry, ...]:
         """Return every key below `prefix`, from the first member that answers."""
+        return self._ask_any(lambda member: member.entries(prefix))
+
+    def delete_if_value(self, key: str, value: str) -> bool:
+        """Compare and delete, through the first member that answers."""
+        return self._ask_any(lambda member: member.delete_if_value(key, value))
+
+    def _ask_any(self, question: Callable[[_Member], _T]) -> _T:
         if not self._ways:
             raise InvalidConfig(
                 "there is no etcd to ask: the cluster has neither machines nor etcd.endpoints"
@@ -116,12 +126,12 @@ class ClusterStore:
             if self._open is not None:
                 # Its tunnel may have died, or its login run out, since the last question.
                 with contextlib.suppress(Unreachable):
-                    return self._open.member.entries(prefix)
+                    return question(self._open.member)
                 self._forget()
             failures: list[Unreachable] = []
             for way in self._ways:
                 try:
-                    return self._ask(way, prefix)
+                    return self._ask(way, question)
                 except Unreachable as failure:
                     failures.append(failure)
         raise _none_answers(failures)
@@ -142,18 +152,18 @@ class ClusterStore:
         with self._lock:
             self._forget()
 
-    def _ask(self, way: EtcdWay, prefix: str) -> tuple[EtcdEntry, ...]:
+    def _ask(self, way: EtcdWay, question: Callable[[_Member], _T]) -> _T:
         with ExitStack() as stack:
             address = stack.enter_context(way.open())
             try:
                 member = self._member(address)
                 stack.callback(member.close)
-                entries = member.entries(prefix)
+                answer = question(member)
             except HungUp:
                 self._refuse_too_old(address)
                 raise
             self._open = _Open(member, stack.pop_all())  # kept for the next question
-        return entries
+        return answer
 
     def _refuse_too_old(self, address: EtcdAddress) -> None:
         """Tell an etcd that can't speak v3 from one that is down: it breaks gRPC's connection either way."""

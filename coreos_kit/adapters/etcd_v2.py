@@ -15,7 +15,9 @@ from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.project import EtcdApi
 
-_KEY_NOT_FOUND = 100  # etcd's own error code, in the body of a 404
+# etcd's own error codes, in the body of a 404 and a 412.
+_KEY_NOT_FOUND = 100
+_COMPARE_FAILED = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,27 @@ class V2Store:
             return ()
         raise self._refusal(status, answer, body)
 
+    def delete_if_value(self, key: str, value: str) -> bool:
+        """Delete the very version of the key that was seen to hold `value`.
+
+        Not with `prevValue`: that knows no empty value, and a long one does not fit into an address.
+        """
+        path = f"/v2/keys{quote('/' + key.strip('/'))}"
+        status, body = http_ask("GET", self.address, self.credentials, f"{path}?quorum=true", self.timeout_s)
+        answer = _as_json(body)
+        node = answer.get("node")
+        if status == http.client.OK and isinstance(node, dict):
+            if node.get("dir") or node.get("value") != value:
+                return False
+            question = f"{path}?prevIndex={int(node['modifiedIndex'])}"
+            status, body = http_ask("DELETE", self.address, self.credentials, question, self.timeout_s)
+            answer = _as_json(body)
+            if status == http.client.OK:
+                return True
+        if answer.get("errorCode") in (_KEY_NOT_FOUND, _COMPARE_FAILED):
+            return False
+        raise self._refusal(status, answer, body)
+
     def close(self) -> None:
         """Nothing stays open."""
 
@@ -72,6 +95,13 @@ def http_get(
     address: EtcdAddress, credentials: EtcdCredentials, path: str, timeout_s: float
 ) -> tuple[int, bytes]:
     """Ask one etcd over HTTP; return the status and the body. `Unreachable` when there is no answer."""
+    return http_ask("GET", address, credentials, path, timeout_s)
+
+
+def http_ask(
+    method: str, address: EtcdAddress, credentials: EtcdCredentials, path: str, timeout_s: float
+) -> tuple[int, bytes]:
+    """Ask with any method, as `http_get` does."""
     headers = {"Accept": "application/json"}
     if credentials.username:
         pair = f"{credentials.username}:{credentials.password}".encode()
@@ -84,7 +114,7 @@ def http_get(
     else:
         connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
     try:
-        connection.request("GET", path, headers=headers)
+        connection.request(method, path, headers=headers)
         response = connection.getresponse()
         body = response.read(MAX_OUTPUT_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
@@ -93,7 +123,7 @@ def http_get(
         connection.close()
     if len(body) > MAX_OUTPUT_BYTES:
         raise KitError(
-            f"etcd {address.name} answers with more than {MAX_OUTPUT_BYTES >> 20} MB to GET {path}"
+            f"etcd {address.name} answers with more than {MAX_OUTPUT_BYTES >> 20} MB to {method} {path}"
         )
     return response.status, body
 

@@ -69,6 +69,16 @@ class V3Store:
             if left is None or left >= 0
         )
 
+    def delete_if_value(self, key: str, value: str) -> bool:
+        """Compare and delete in one transaction."""
+        with _translated(self._address):
+            is_deleted, _ = self._client.transaction(
+                compare=[self._client.transactions.value(key) == value],
+                success=[self._client.transactions.delete(key)],
+                failure=[],
+            )
+        return bool(is_deleted)
+
     def close(self) -> None:
         """Close the connection."""
         self._client.close()

@@ -37,3 +37,12 @@ class FakeEtcdStore:
             raise Unreachable("etcd gives no answer: connection refused")
         folder = prefix.rstrip("/") + "/"
         return tuple(entry for key, entry in sorted(self.keys.items()) if key.startswith(folder))
+
+    def delete_if_value(self, key: str, value: str) -> bool:
+        """See `ports.EtcdStore.delete_if_value`."""
+        if self.is_down:
+            raise Unreachable("etcd gives no answer: connection refused")
+        if key not in self.keys or self.keys[key].value != value:
+            return False
+        del self.keys[key]
+        return True

@@ -129,6 +129,42 @@ def test_keys_and_values_may_hold_any_character(stand: Stand) -> None:
     ]
 
 
+def test_a_key_is_deleted_only_while_it_holds_the_value_that_was_seen(stand: Stand) -> None:
+    stand.put("/services/apache/a", "192.0.2.11:7777")
+
+    assert stand.store.delete_if_value("/services/apache/a", "192.0.2.11:8888") is False
+    assert [entry.key for entry in stand.store.entries("/services/apache")] == ["/services/apache/a"]
+    assert stand.store.delete_if_value("/services/apache/a", "192.0.2.11:7777") is True
+    assert stand.store.entries("/services/apache") == ()
+
+
+def test_deleting_a_key_that_is_gone_is_no_error(stand: Stand) -> None:
+    assert stand.store.delete_if_value("/services/apache/a", "192.0.2.11:7777") is False
+
+
+def test_a_folder_and_what_begins_like_the_key_stay(stand: Stand) -> None:
+    stand.put("/services/apache/a/b", "x")
+    stand.put("/services/apache/ab", "x")
+
+    assert stand.store.delete_if_value("/services/apache/a", "x") is False
+    assert len(stand.store.entries("/services/apache")) == 2
+
+
+@pytest.mark.parametrize("value", ["", "ö\n<&>\"' $HOME", "x" * 100_000])
+def test_any_value_can_be_compared(stand: Stand, value: str) -> None:
+    stand.put("/services/apache/ä b%?#", value)
+
+    assert stand.store.delete_if_value("/services/apache/ä b%?#", f"{value}.") is False
+    assert stand.store.delete_if_value("/services/apache/ä b%?#", value) is True
+
+
+def test_deleting_in_an_etcd_that_is_gone_is_unreachable(stand: Stand) -> None:
+    stand.take_away()
+
+    with pytest.raises(Unreachable, match=r"etcd .*gives no answer"):
+        stand.store.delete_if_value("/services/apache/a", "x")
+
+
 def test_an_etcd_that_is_gone_is_unreachable(stand: Stand) -> None:
     stand.store.entries("/services/apache")
     stand.take_away()
