@@ -74,9 +74,13 @@ def interactive_ssh_argv(
     accept_new: bool = False,
     connect_timeout_s: float = 10,
     terminal: bool = False,
+    proxy: Sequence[str] = (),
     argv: Sequence[str] = (),
 ) -> list[str]:
-    """Return OpenSSH's own client for somebody who wants a terminal, as strict as the kit's connection."""
+    """Return OpenSSH's own client for somebody who wants a terminal, as strict as the kit's connection.
+
+    `proxy` is the line that leads to a machine on the way.
+    """
     checking = "accept-new" if accept_new else "yes"
     line = ["ssh", "-o", "ForwardAgent=no", "-o", f"StrictHostKeyChecking={checking}"]
     line += ["-o", f"ConnectTimeout={max(1, round(connect_timeout_s))}"]
@@ -86,6 +90,8 @@ def interactive_ssh_argv(
         line += ["-i", identity_file, "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none"]
     if known_hosts_file:
         line += ["-o", f"UserKnownHostsFile={known_hosts_file}", "-o", "GlobalKnownHostsFile=/dev/null"]
+    if proxy:
+        line += ["-o", f"ProxyCommand={shlex.join([proxy[0], '-W', '%h:%p', *proxy[1:]])}"]
     if port is not None:
         line += ["-p", str(port)]
     if user:

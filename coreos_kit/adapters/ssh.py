@@ -52,20 +52,18 @@ class SshMachines:
         config_file: Path | None,
         log: Callable[[str], None],
     ) -> None:
-        self._entries = {entry.name: entry for entry in entries}
+        self._log = log
+        self._entries: dict[str, MachineEntry] = {}
         self._connect_timeout_s = connect_timeout_s
         self._accept_new = accept_new
         self._config_file = config_file
         self._lock = threading.Lock()
-        self._machine_locks = {name: threading.Lock() for name in self._entries}
+        self._machine_locks: dict[str, threading.Lock] = {}
         self._links: dict[str, Link] = {}
         self._gateways: dict[tuple[SshSettings, ...], Link] = {}
-        self._runners = {
-            entry.name: SshRunner(
-                entry.name, partial(self.link, entry.name), partial(self.terminal_argv, entry), log
-            )
-            for entry in entries
-        }
+        self._runners: dict[str, SshRunner] = {}
+        for entry in entries:
+            self.join(entry)
 
     def __enter__(self) -> Self:
         return self
@@ -79,6 +77,16 @@ class SshMachines:
     def names(self) -> tuple[str, ...]:
         """The machines in the order of the configuration."""
         return tuple(self._entries)
+
+    def join(self, entry: MachineEntry) -> Runner:
+        """Add a machine, one that was heard of later say, and return its door."""
+        with self._lock:
+            self._entries[entry.name] = entry
+            self._machine_locks[entry.name] = threading.Lock()
+            self._runners[entry.name] = SshRunner(
+                entry.name, partial(self.link, entry.name), partial(self.terminal_argv, entry), self._log
+            )
+            return self._runners[entry.name]
 
     def runner(self, name: str) -> Runner:
         """Return the door to a machine; the same one each time."""
@@ -99,10 +107,9 @@ class SshMachines:
         """Return a machine's connection, not opened yet; asks OpenSSH for its settings the first time."""
         with self._machine_locks[name]:
             if name not in self._links:
-                settings = settings_for(
-                    self._entries[name], config_file=self._config_file, accept_new=self._accept_new
-                )
-                gateway = self._gateway(settings, ())
+                entry = self._entries[name]
+                settings = settings_for(entry, config_file=self._config_file, accept_new=self._accept_new)
+                gateway = self.link(entry.through) if entry.through else self._gateway(settings, ())
                 with self._lock:
                     self._links[name] = Link(name, settings, gateway, self._connect_timeout_s)
             return self._links[name]
@@ -121,6 +128,7 @@ class SshMachines:
             accept_new=self._accept_new,
             connect_timeout_s=self._connect_timeout_s,
             terminal=terminal,
+            proxy=self.terminal_argv(self._entries[entry.through], (), False) if entry.through else (),
             argv=argv,
         )
 

@@ -56,6 +56,10 @@ def plan_body(made: Plan) -> Mapping[str, object]:
             for change in made.changes
         ],
         "environments": sorted(made.environments),
+        "files": [
+            {"machine": machine, "write": names.write, "remove": names.remove}
+            for machine, names in sorted(made.files.items())
+        ],
         "placements": {str(name): list(machines) for name, machines in sorted(made.placements.items())},
         "digests": made.digests,
         "notes": made.notes,
@@ -77,7 +81,7 @@ def diff_of(change: UnitChange) -> Iterator[str]:
 
 
 def _as_bare_as(before: str, after: str) -> str:
-    """Return a text without comments if it is to be compared with one that fleet has kept: fleet drops them."""
+    """Return a text without comments if it is compared with one that fleet has kept without."""
     try:
         return fleet_text(after) if fleet_text(before) == before else after
     except InvalidUnit:
@@ -92,8 +96,12 @@ def _plan_lines(made: Plan) -> Iterator[str]:
         return
     for machine in sorted(made.environments):
         yield f"~ environment file on {machine}"
+    for machine, names in sorted(made.files.items()):
+        yield from (f"~ secret file {name} on {machine}" for name in names.write)
+        yield from (f"- secret file {name} on {machine}" for name in names.remove)
     for change in made.changes:
-        yield f"{_SIGNS[change.verb]} {change.verb} {change.name} on {change.machine or 'no machine'}: {change.reason}"
+        where = change.machine or "no machine"
+        yield f"{_SIGNS[change.verb]} {change.verb} {change.name} on {where}: {change.reason}"
         yield from (f"    {line}" for line in diff_of(change))
     for reference, digest in sorted(made.digests.items()):
         yield f"image {reference} is {digest}"
@@ -117,7 +125,7 @@ def deployed(settings: Settings, cluster: Cluster, result: DeployResult, verdict
         for text in _plan_lines(made):
             output.line(text)
     else:
-        machines = {change.machine for change in made.changes} | set(made.environments)
+        machines = {change.machine for change in made.changes} | set(made.environments) | set(made.files)
         changes = output.counted(len(made.changes), "change")
         output.line(f"deployed: {changes} on {output.counted(len(machines), 'machine')}")
     output.line(_summary(verdict))

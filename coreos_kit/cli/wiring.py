@@ -13,7 +13,7 @@ from coreos_kit.errors import UsageError
 from coreos_kit.model.profile import COREOS
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
 from coreos_kit.ops.session import Session
-from coreos_kit.ports import ClusterDriver, EtcdStore, ImageBuilder, Runner
+from coreos_kit.ports import ClusterDriver, Engine, EtcdStore, ImageBuilder, Runner
 
 if TYPE_CHECKING:
     from coreos_kit.adapters.ssh import SshMachines
@@ -93,17 +93,23 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     cluster = with_lab(configured_cluster(settings, project))
     with ExitStack() as stack:
         machines = stack.enter_context(open_ssh(settings, cluster))
-        runners = {machine.name: machines.runner(machine.name) for machine in cluster.machines}
+        runners: dict[str, Runner] = {}
+        engines: dict[str, Engine] = {}
+
+        def join(entry: MachineEntry) -> None:
+            runners[entry.name] = runner = machines.join(entry)
+            engines[entry.name] = MachineEngine(runner, cluster.profile.engine_path)
+
+        for entry in cluster.machines:
+            join(entry)
         yield Session(
             project=project,
             cluster=cluster,
             sources=unit_sources(project),
-            driver=_driver(cluster, runners),
+            driver=_driver(cluster, runners, join),
             prober=MachineProber(cluster.profile.engine_path, runners),
             runners=runners,
-            engines={
-                name: MachineEngine(runner, cluster.profile.engine_path) for name, runner in runners.items()
-            },
+            engines=engines,
             store=_once(
                 lambda: stack.enter_context(
                     open_store(cluster.etcd, cluster.etcd_api, runners, port=cluster.profile.etcd_port)
@@ -171,7 +177,9 @@ class SystemClock:
         time.sleep(seconds)
 
 
-def _driver(cluster: Cluster, runners: Mapping[str, Runner]) -> ClusterDriver:
+def _driver(
+    cluster: Cluster, runners: Mapping[str, Runner], join: Callable[[MachineEntry], None]
+) -> ClusterDriver:
     """Choose who runs the units. Only classic CoreOS came with fleet; elsewhere it has to be asked for."""
     from coreos_kit.adapters.systemd import SystemdDriver
 
@@ -183,7 +191,7 @@ def _driver(cluster: Cluster, runners: Mapping[str, Runner]) -> ClusterDriver:
     from coreos_kit.adapters.fleet.driver import FleetDriver
     from coreos_kit.adapters.fleet.gateway import Gateway
 
-    fleet = FleetDriver(systemd, Gateway(cluster.name, runners))
+    fleet = FleetDriver(systemd, Gateway(cluster.name, runners), join)
     return fleet if wanted is DriverKind.FLEET else AutoDriver(fleet, systemd)
 
 

@@ -198,6 +198,7 @@ class MachineEntry:
     public_ip: str = ""  # "": the source address of the machine's default route
     identity_file: str = ""  # "", "": as ssh -G says
     known_hosts_file: str = ""
+    through: str = ""  # the machine over whose connection it is reached; "": ssh's own settings say how
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from coreos_kit.planning.options import PlanOptions
 
 def refuse_silent_machines(cluster: Cluster, observed: Observation, options: PlanOptions) -> None:
     """Refuse machines that say nothing and are neither skipped nor evacuated, and unknown ones."""
-    known = {machine.name for machine in cluster.machines}
+    known = {machine.name for machine in cluster.machines} | observed.machines.keys()
     if unknown := sorted((options.skip | options.evacuate) - known):
         raise Refused(
             f"{cluster.name} has no machine {unknown[0]}",

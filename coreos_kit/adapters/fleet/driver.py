@@ -1,6 +1,6 @@
 """The fleet driver: fleetctl on one machine of the cluster, systemd's own word from the others."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -9,12 +9,20 @@ from coreos_kit.adapters.fleet.explain import why_nowhere
 from coreos_kit.adapters.fleet.gateway import Gateway, NoFleetError
 from coreos_kit.adapters.fleet.lists import registry_of, states_of
 from coreos_kit.adapters.fleet.order import Order, order_of
-from coreos_kit.adapters.fleet.sight import PENDING, Sight, names_of, observation_of, read_sight
+from coreos_kit.adapters.fleet.sight import (
+    PENDING,
+    Sight,
+    names_of,
+    observation_of,
+    read_sight,
+    stranger_entry,
+)
 from coreos_kit.adapters.scripts import script
 from coreos_kit.adapters.systemd import SystemdDriver
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.project import MachineEntry
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Change, Check, UnitOutcome
 from coreos_kit.units.fleet_hash import fleet_hash
@@ -23,6 +31,7 @@ OBSERVE_TIMEOUT_S = 60
 APPLY_TIMEOUT_S = 300
 
 Applied = tuple[UnitOutcome, ...] | KitError
+Join = Callable[[MachineEntry], None]  # opens the doors to a machine that the configuration doesn't name
 
 
 @dataclass(slots=True)
@@ -31,6 +40,7 @@ class FleetDriver:
 
     machines: SystemdDriver
     gateway: Gateway
+    join: Join
     _texts: dict[str, str] = field(default_factory=dict)  # by hash: what need not be asked again
     _names: dict[str, str] = field(default_factory=dict)  # machine id -> name
     _sight: Sight | None = None
@@ -43,7 +53,7 @@ class FleetDriver:
         sight, seen = self._observe(names)
         if isinstance(sight, KitError):
             raise sight
-        return self._together(sight, seen)
+        return self._together(sight, seen, names)
 
     def try_observe(self, names: Collection[UnitName]) -> Observation:
         """Do the same where there may be no fleet: then it is the machines' own word, without a scheduler."""
@@ -52,7 +62,7 @@ class FleetDriver:
             return seen
         if isinstance(sight, KitError):
             raise sight
-        return self._together(sight, seen)
+        return self._together(sight, seen, names)
 
     def _observe(self, names: Collection[UnitName]) -> tuple[Sight | KitError, Observation]:
         with ThreadPoolExecutor(max_workers=1) as pool:
@@ -66,9 +76,31 @@ class FleetDriver:
         except KitError as error:
             return error
 
-    def _together(self, sight: Sight, seen: Observation) -> Observation:
+    def _together(self, sight: Sight, seen: Observation, names: Collection[UnitName]) -> Observation:
         self._names = dict(names_of(self.machines.cluster, sight, seen.machines))
-        return observation_of(sight, self._names, seen.machines, seen.unreachable)
+        strangers = {
+            name: machine.ip
+            for machine in sight.machines
+            if machine.ip and (name := self._names[machine.id]) not in self.machines.runners
+        }
+        machines, unreachable = dict(seen.machines), dict(seen.unreachable)
+        if strangers:
+            met = self._meet(strangers, sight.gateway).observe(names)
+            machines |= met.machines
+            unreachable |= met.unreachable
+        return observation_of(sight, self._names, machines, unreachable)
+
+    def _meet(self, strangers: Mapping[str, str], gateway: str) -> SystemdDriver:
+        """Take in machines that only fleet's list names; from now on they are asked with the others."""
+        cluster = self.machines.cluster
+        known = next(entry for entry in cluster.machines if entry.name == gateway)
+        entries = tuple(stranger_entry(name, ip, known) for name, ip in sorted(strangers.items()))
+        for entry in entries:
+            self.join(entry)
+        self.machines = replace(
+            self.machines, cluster=replace(cluster, machines=(*cluster.machines, *entries))
+        )
+        return replace(self.machines, cluster=replace(cluster, machines=entries))
 
     def apply(self, change: Change) -> tuple[UnitOutcome, ...]:
         """Make one change; see `ports.ClusterDriver.apply`."""

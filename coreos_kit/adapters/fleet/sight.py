@@ -16,7 +16,7 @@ from coreos_kit.adapters.fleet.lists import (
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation, ObservedMachine, ObservedUnit, Scheduler
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster
+from coreos_kit.model.project import Cluster, MachineEntry
 from coreos_kit.units.ownership import owner_of
 
 PENDING = "pending"
@@ -78,6 +78,19 @@ def names_of(cluster: Cluster, sight: Sight, seen: Mapping[str, ObservedMachine]
     }
 
 
+def stranger_entry(name: str, ip: str, gateway: MachineEntry) -> MachineEntry:
+    """Say how to reach a machine that only fleet names: as the gateway's user, through the gateway."""
+    user, at, _ = gateway.destination.rpartition("@")
+    return MachineEntry(
+        name=name,
+        destination=f"{user}{at}{ip}",
+        private_ip=ip,
+        identity_file=gateway.identity_file,
+        known_hosts_file=gateway.known_hosts_file,
+        through=gateway.name,
+    )
+
+
 def observation_of(
     sight: Sight,
     names: Mapping[str, str],
@@ -101,14 +114,7 @@ def observation_of(
             )
             for name, machine in machines.items()
         },
-        unreachable={
-            **unreachable,
-            **{
-                name: KitError(f"{name} is fleet's, but not in the configuration")
-                for name in counted
-                if name not in seen and name not in unreachable
-            },
-        },
+        unreachable=unreachable,
         scheduler=Scheduler(sight.version, sight.gateway),
         unplaced=tuple(_unplaced(sight)),
     )
