@@ -7,9 +7,10 @@ import sys
 from typing import Sequence
 
 from .door import DoorClosed
+from .log import say
 from .settings import BadSettings, paths_from, settings_from
 from .state import show
-from .watcher import Watcher, prepare_folders, say
+from .watcher import Watcher, prepare_folders
 
 
 def main(arguments: Sequence[str]) -> int:

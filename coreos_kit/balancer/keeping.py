@@ -2,15 +2,16 @@
 
 Pure: what is known, what happened and the time -> what is known now. An etcd that can't be read says nothing
 about the backends, and one that has just come back may have lost registrations that their sidekicks renew
-within `renew_s`: those are waited for.
+within `renew_s`: those are waited for. When most of the pool is missing at once, `stampede` says what stays.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Optional, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Iterable, Optional, Tuple
 
 from .pool import sort_servers
+from .stampede import Leavers
 
 # In v2 nothing expires without a leader, and everything overdue does half a second after there is one again:
 # what is read before that says nothing yet.
@@ -31,6 +32,7 @@ class Kept:
     seen: Tuple[str, ...] = ()
     awaited: Tuple[str, ...] = ()  # from before the outage, and not seen since
     back_at: float = 0.0
+    leavers: Leavers = field(default_factory=Leavers)
 
     @property
     def connected(self) -> bool:
@@ -53,16 +55,24 @@ class Kept:
             return back.saw(servers, now)
         return replace(self, seen=servers, awaited=self._still_awaited(servers, now)).settled(now)
 
-    def settled(self, now: float) -> Kept:
-        """Additions count at once; removals too, but for what etcd's return may still bring back.
-
-        The place for a floor under how much of a pool may vanish at once is here.
-        """
+    def asked(self, took: Iterable[str], refused: Iterable[str], now: float) -> Kept:
+        """Servers of `leavers` were asked for a connection, and these took one or refused it."""
         if self.lost_at is not None:
             return self
-        if now >= self.back_at + self.hold_s:
-            return replace(self, servers=self.seen, awaited=())
-        return replace(self, servers=sort_servers((*self.seen, *self.awaited)))
+        leavers = self.leavers.asked(took, refused, now)
+        down = without(self.leavers.servers, leavers.servers)
+        return replace(self, leavers=leavers, servers=without(self.servers, down)).settled(now)
+
+    def settled(self, now: float) -> Kept:
+        """Additions count at once; removals too, but for a stampede and what etcd's return may bring back."""
+        if self.lost_at is not None:
+            return self
+        awaited = self.awaited if now < self.back_at + self.hold_s else ()
+        present = sort_servers((*self.seen, *awaited)) if awaited else self.seen
+        left = without(self.servers, (*present, *self.leavers.servers))
+        leavers = self.leavers.after(present, left, now, self.hold_s)
+        servers = sort_servers((*present, *leavers.held)) if leavers.held else present
+        return replace(self, servers=servers, awaited=awaited, leavers=leavers)
 
     def _still_awaited(self, seen: Tuple[str, ...], now: float) -> Tuple[str, ...]:
         if not self.awaited:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Sequence
 
 from .door import running_pool
+from .keeping import Kept
 from .pool import Refusal
 from .settings import Paths
 
@@ -27,12 +28,13 @@ class State:
         return f"unreachable since {time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(self.since))}"
 
 
-def state_text(etcd: State, refused: Sequence[Refusal], held: Sequence[str], problem: str) -> str:
+def state_text(etcd: State, refused: Sequence[Refusal], kept: Kept, problem: str) -> str:
     """Return the file that the watcher keeps beside Nginx's pool. Pure ASCII, and safe to print."""
     state = {
         "etcd": str(etcd),
         "etcd_problem": etcd.problem or etcd.watch_problem,
-        "held": list(held),
+        "held": list(kept.held),
+        "stampede": kept.leavers.stampede,
         "refused": [asdict(refusal) for refusal in refused],
         "configuration_problem": problem,
     }

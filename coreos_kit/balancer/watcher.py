@@ -9,17 +9,18 @@ from __future__ import annotations
 import os
 import queue
 import signal
-import sys
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Optional, Tuple, Union
+from typing import Callable, Optional, Tuple, Union
 
 from .door import DoorClosed, give_pool, pool_text, running_pool
 from .files import replace_file
 from .following import Lost, Seen, follow, store_for
 from .generations import Generations, NothingToRun
-from .keeping import Kept, without
+from .keeping import Kept
+from .knocking import Knocked, Knocker
+from .log import change, count, say
 from .nginx_process import NginxProcess, reap_strangers
 from .pool import Refusal, sort_servers, why_refused
 from .settings import Paths, Settings
@@ -29,7 +30,6 @@ TICK_S = 0.5
 BUSY_TICK_S = 0.02
 RELOAD_S = 5.0
 _MAX_REFUSALS_SAID = 10
-_MAX_CHANGES_SAID = 20
 _NOT_READ_YET = "not read yet"
 
 
@@ -42,12 +42,9 @@ class Signalled:
 
 @dataclass(frozen=True)
 class Crashed:
-    """The thread on etcd ended, which it must not: a bug."""
+    """A thread ended, which it must not: a bug."""
 
-
-def say(line: str) -> None:
-    """Write one line to the container's log."""
-    print(f"[confd-watch] {line}", file=sys.stderr, flush=True)
+    what: str
 
 
 class Watcher:
@@ -56,13 +53,15 @@ class Watcher:
     def __init__(self, settings: Settings, paths: Paths) -> None:
         self._settings = settings
         self._paths = paths
-        self._events: queue.SimpleQueue[Union[Seen, Lost, Signalled, Crashed]] = queue.SimpleQueue()
+        self._events: queue.SimpleQueue[Union[Seen, Lost, Knocked, Signalled, Crashed]] = queue.SimpleQueue()
         self._generations = Generations(settings, paths, say)
+        self._knocker = Knocker(self._events.put)
         self._nginx: Optional[NginxProcess] = None
         self._kept = Kept(self._left_from_before(), settings.hold_s)
         self._in_file: Optional[Tuple[str, ...]] = None
         self._confirmed: Optional[Tuple[str, ...]] = None
         self._said: Optional[Tuple[str, ...]] = None
+        self._stampede = False
         self._refused: Tuple[Refusal, ...] = ()
         self._etcd = State(problem=_NOT_READ_YET, since=time.time())
         self._state_written = ""
@@ -74,7 +73,9 @@ class Watcher:
             signal.signal(number, lambda received, _: self._events.put(Signalled(received)))
         etcd = f"etcd {self._settings.etcd_api} at {self._settings.etcd_host}:{self._settings.etcd_port}"
         say(f"following {self._settings.prefix} in {etcd}")
-        threading.Thread(target=self._follow, name="etcd", daemon=True).start()
+        store = store_for(self._settings)
+        self._start("watch on etcd", lambda: follow(store, self._settings, self._events.put))
+        self._start("look at servers", self._knocker.run)
         self._generations.begin(time.monotonic())
         while True:
             code = self._handle_next()
@@ -84,11 +85,14 @@ class Watcher:
                 self._generations.abandon()
                 return code
 
-    def _follow(self) -> None:
-        try:
-            follow(store_for(self._settings), self._settings, self._events.put)
-        finally:
-            self._events.put(Crashed())
+    def _start(self, what: str, endless: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                endless()
+            finally:
+                self._events.put(Crashed(what))
+
+        threading.Thread(target=run, name=what, daemon=True).start()
 
     def _handle_next(self) -> Optional[int]:
         busy = self._generations.testing or self._confirmed is None or self._reload_by is not None
@@ -101,8 +105,10 @@ class Watcher:
             self._saw(event, now)
         elif isinstance(event, Lost):
             self._lost(event, now)
+        elif isinstance(event, Knocked):
+            self._kept = self._kept.asked(event.took, event.refused, now)
         elif isinstance(event, Crashed):
-            say("the watch on etcd crashed; ending, for the unit to start again")
+            say(f"the {event.what} crashed; ending, for the unit to start again")
             self._stop_nginx()
             return 1
         elif event.number in (signal.SIGTERM, signal.SIGINT):
@@ -131,7 +137,7 @@ class Watcher:
 
     def _lost(self, lost: Lost, now: float) -> None:
         if self._kept.connected or self._etcd.problem == _NOT_READ_YET:
-            say(f"etcd can't be read: {lost.reason}; the pool stays as it is: {_count(self._kept.servers)}")
+            say(f"etcd can't be read: {lost.reason}; the pool stays as it is: {count(self._kept.servers)}")
             self._etcd = State(problem=lost.reason, since=time.time())
         self._kept = self._kept.lost(now)
 
@@ -143,6 +149,7 @@ class Watcher:
             self._nginx.end_orphans()
             return 1
         self._kept = self._kept.settled(now)
+        self._look_after_leavers()
         self._write_pool_file()
         try:
             swapped = self._generations.step(now)
@@ -156,6 +163,18 @@ class Watcher:
             self._keep_nginx_current(now)
         self._write_state()
         return None
+
+    def _look_after_leavers(self) -> None:
+        leavers = self._kept.leavers
+        self._knocker.look_at(leavers.servers)
+        if leavers.stampede and not self._stampede:
+            say(
+                f"a stampede: {count(leavers.held)} left etcd and {len(self._kept.seen)} stayed; "
+                f"those that take connections are kept"
+            )
+        elif self._stampede and not leavers.stampede:
+            say("the stampede is over")
+        self._stampede = leavers.stampede
 
     def _take_live(self, now: float) -> None:
         if self._nginx is None:
@@ -180,7 +199,7 @@ class Watcher:
         if running.servers == wanted:
             self._confirmed = wanted
             if self._said != wanted:
-                say(_change(self._said or (), wanted))
+                say(change(self._said or (), wanted))
                 self._said = wanted
         self._check_reload(running.generation, now)
 
@@ -208,7 +227,7 @@ class Watcher:
             self._in_file = self._kept.servers
 
     def _write_state(self) -> None:
-        text = state_text(self._etcd, self._refused, self._kept.held, self._generations.problem)
+        text = state_text(self._etcd, self._refused, self._kept, self._generations.problem)
         if text != self._state_written:
             self._write(self._paths.state_file, text)
             self._state_written = text
@@ -222,18 +241,6 @@ class Watcher:
     def _stop_nginx(self) -> None:
         if self._nginx is not None and self._nginx.try_exit() is None:
             self._nginx.stop()
-
-
-def _change(before: Tuple[str, ...], after: Tuple[str, ...]) -> str:
-    come, gone = without(after, before), without(before, after)
-    said = [f"+{server}" for server in come] + [f"-{server}" for server in gone]
-    if len(said) > _MAX_CHANGES_SAID:
-        said = [f"+{len(come)} -{len(gone)}"]
-    return f"pool: {' '.join([*said, ''])}({_count(after)})"
-
-
-def _count(servers: Tuple[str, ...]) -> str:
-    return "1 server" if len(servers) == 1 else f"{len(servers)} servers"
 
 
 def prepare_folders(paths: Paths) -> None:

@@ -202,13 +202,13 @@ def _serving(address: tuple[str, int]) -> ThreadingHTTPServer:
 
 
 @pytest.fixture
-def backends() -> Iterator[Callable[[], Backend]]:
-    """Give a function that starts another backend on loopback."""
+def backends() -> Iterator[Callable[..., Backend]]:
+    """Give a function that starts another backend on an address of loopback."""
     started: list[Backend] = []
 
-    def start() -> Backend:
-        server = _serving(("127.0.0.1", 0))
-        backend = Backend(f"127.0.0.1:{server.server_address[1]}", server, [])
+    def start(host: str = "127.0.0.1") -> Backend:
+        server = _serving((host, 0))
+        backend = Backend(f"{host}:{server.server_address[1]}", server, [])
         server.backend = backend  # type: ignore[attr-defined]
         started.append(backend)
         return backend
