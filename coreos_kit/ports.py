@@ -10,6 +10,7 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import EtcdApi, HealthKind
+from coreos_kit.model.secret import Secret, SecretSource, SeenFiles
 
 Progress = Callable[[str], None]
 
@@ -203,6 +204,16 @@ class ProbeOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class WatcherWord:
+    """What a balancer's watcher says of itself, each "" or empty where all is well."""
+
+    etcd_problem: str = ""
+    held: frozenset[str] = frozenset()  # servers that it keeps in the pool though etcd has them no more
+    configuration_problem: str = ""  # why what is configured is not what runs
+    configuration_differs: tuple[str, ...] = ()  # files that are not as Nginx runs them
+
+
+@dataclass(frozen=True, slots=True)
 class Probe:
     """What was seen from one machine."""
 
@@ -211,6 +222,31 @@ class Probe:
     pool_error: str = ""
     codes: tuple[int, ...] = ()  # of the requests that were sent, 0 for no answer
     served: Mapping[str, int] = field(default_factory=dict)  # host:port -> requests that it answered
+    watcher: WatcherWord = field(default_factory=WatcherWord)
+
+
+@dataclass(frozen=True, slots=True)
+class FileChange:
+    """What one machine is to have below /etc/coreos-kit/<project>/, and what no more, by name."""
+
+    write: Mapping[str, Secret] = field(default_factory=dict)
+    remove: tuple[str, ...] = ()
+
+
+class MachineFiles(Protocol):
+    """Files that only root may read, below /etc/coreos-kit/<project>/ on each machine, for any driver."""
+
+    def look(self) -> Mapping[str, SeenFiles | KitError]:
+        """Ask every machine which files it has; one round trip a machine, all at once. No content travels."""
+        ...
+
+    def change(self, changes: Mapping[str, FileChange]) -> Mapping[str, KitError]:
+        """Write and remove, each file atomically; return what went wrong, by machine. Safe to repeat."""
+        ...
+
+
+SecretReader = Callable[[SecretSource], Secret]
+"""Reads a secret here; raises `InvalidConfig` where it is missing. Asked twice, it reads once."""
 
 
 class Prober(Protocol):
@@ -241,6 +277,10 @@ class Engine(Protocol):
 
     def pull(self, reference: str) -> str:
         """Pull an image and return its digest, `sha256:…`, in the repository that it was pulled from."""
+        ...
+
+    def remove_container(self, container_id: str) -> None:
+        """Remove a container, running or not; raises `CommandFailed`. One that is gone is no error."""
         ...
 
 

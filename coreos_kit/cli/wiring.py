@@ -87,7 +87,10 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     """Open a cluster for work; everything that was connected is closed at the end."""
     from coreos_kit.adapters.engine import MachineEngine
     from coreos_kit.adapters.etcd import open_store
+    from coreos_kit.adapters.machine_files import SshMachineFiles
     from coreos_kit.adapters.probe import MachineProber
+    from coreos_kit.adapters.secrets import SecretReader
+    from coreos_kit.units.secret_files import folder
 
     project = open_project(settings)
     cluster = with_lab(configured_cluster(settings, project))
@@ -110,9 +113,16 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             prober=MachineProber(cluster.profile.engine_path, runners),
             runners=runners,
             engines=engines,
+            files=SshMachineFiles(folder(project.name), runners),
+            read_secret=SecretReader(project.root),
             store=_once(
                 lambda: stack.enter_context(
                     open_store(cluster.etcd, cluster.etcd_api, runners, port=cluster.profile.etcd_port)
+                )
+            ),
+            other_store=_once(
+                lambda: stack.enter_context(
+                    open_store(cluster.etcd, cluster.etcd_api.other, runners, port=cluster.profile.etcd_port)
                 )
             ),
             clock=SystemClock(),

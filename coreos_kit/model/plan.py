@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.secret import FileNames
 
 
 class UnitKind(StrEnum):
@@ -73,6 +74,7 @@ class Plan:
     waves: tuple[tuple[Step, ...], ...]
     placements: Mapping[UnitName, tuple[str, ...]]  # each unit's machines, by name
     environments: Mapping[str, str] = field(default_factory=dict)  # machine -> the environment file it lacks
+    files: Mapping[str, FileNames] = field(default_factory=dict)  # machine -> secret files, names only
     digests: Mapping[str, str] = field(default_factory=dict)  # image reference -> digest
     notes: tuple[str, ...] = ()  # what the operator should know, though nothing is done about it
 
@@ -84,4 +86,4 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.waves and not self.environments
+        return not self.waves and not self.environments and not self.files

@@ -7,6 +7,7 @@ from coreos_kit.errors import DeployFailed, Interrupted, KitError, Unreachable
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitKind, Verb
+from coreos_kit.ops.machine_files import remove_files, write_files
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import verify
@@ -29,7 +30,8 @@ class DeployResult:
     @property
     def changed(self) -> bool:
         """Whether anything was done at all."""
-        return bool(self.steps) or bool(self.prepared.plan.environments)
+        plan = self.prepared.plan
+        return bool(self.steps) or bool(plan.environments) or bool(plan.files)
 
 
 def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIMEOUT_S) -> DeployResult:
@@ -52,6 +54,7 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
     places: dict[UnitName, tuple[str, ...]] = {}
     try:
         _write_environments(session, prepared)
+        write_files(session, plan.files, prepared.contents)
         for wave in plan.waves:
             results = Wave(session, prepared, wave, timeout_s).run()
             failed = [error for error in results.values() if isinstance(error, KitError)]
@@ -64,6 +67,7 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
             }
             if failed:
                 raise failed[0]
+        remove_files(session, plan.files)
     except KeyboardInterrupt:
         raise Interrupted(
             "the deploy was interrupted",

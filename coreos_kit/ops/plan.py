@@ -2,18 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from coreos_kit.errors import InvalidUnit, KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
+from coreos_kit.model.secret import Secret
 from coreos_kit.ops.behind import behind
+from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import registration_prefixes
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.pin import pin_images, pinned_digests
 from coreos_kit.units.render import desired_units
+from coreos_kit.units.secret_files import pin_env_files
 from coreos_kit.units.stamp import stamped
 
 
@@ -25,16 +28,19 @@ class Prepared:
     desired: tuple[DesiredUnit, ...]
     observed: Observation
     etcd_error: Unreachable | None = None  # why etcd can't be asked; planning does without
+    contents: Mapping[str, Secret] = field(default_factory=dict)  # of the secret files, by name
 
 
 def prepare(session: Session, options: PlanOptions) -> Prepared:
     """Render, lint, look, resolve the images and plan; changes nothing but the images a machine has pulled.
 
-    Raises what rendering, linting and planning refuse, before anything else is done.
+    Raises what rendering, linting and planning refuse, and which secrets are missing, before anything else.
     """
     desired = desired_units(session.project, session.cluster, session.sources)
     _refuse_lint_errors(desired)
-    with ThreadPoolExecutor(max_workers=4) as pool:
+    secrets = read_secrets(session)
+    with ThreadPoolExecutor(max_workers=5) as pool:
+        looking_at_files = pool.submit(session.files.look)
         asking = pool.submit(_ask_etcd, session)
         looking = pool.submit(session.driver.observe, [unit.name for unit in desired])
         resolving = pool.submit(_resolve, session, _references(desired), options)
@@ -42,14 +48,29 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         observed, (digests, failures) = looking.result(), resolving.result()
     kept, notes = _keep_deployed_digests(session.project.name, observed, failures)
     digests = {**digests, **kept}
-    pinned = tuple(replace(unit, text=stamped(pin_images(unit.text, digests))) for unit in desired)
+    seen_files = looking_at_files.result()
+    if not observed.machines.keys() <= seen_files.keys():  # fleet told of a machine that nobody had named
+        seen_files = session.files.look()
+    sealed = seal(secrets, seen_files)
+    pinned = tuple(
+        replace(
+            unit,
+            text=stamped(pin_env_files(pin_images(unit.text, digests), session.project.name, sealed.names)),
+        )
+        for unit in desired
+    )
     made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
     notes = [*comparing.result(), *notes, *made.notes]
     return Prepared(
-        plan=Plan(made.waves, made.placements, made.environments, made.digests, tuple(notes)),
+        plan=replace(
+            made,
+            files=plan_files(session, made, pinned, sealed, seen_files, observed, options.skip),
+            notes=tuple(notes),
+        ),
         desired=pinned,
         observed=observed,
         etcd_error=asking.result(),
+        contents=sealed.contents,
     )
 
 

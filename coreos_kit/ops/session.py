@@ -5,7 +5,17 @@ from dataclasses import dataclass
 
 from coreos_kit.errors import KitError
 from coreos_kit.model.project import Cluster, Project
-from coreos_kit.ports import Clock, ClusterDriver, Engine, EtcdStore, Prober, Progress, Runner
+from coreos_kit.ports import (
+    Clock,
+    ClusterDriver,
+    Engine,
+    EtcdStore,
+    MachineFiles,
+    Prober,
+    Progress,
+    Runner,
+    SecretReader,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +29,12 @@ class Session:
     prober: Prober
     runners: Mapping[str, Runner]
     engines: Mapping[str, Engine]
+    files: MachineFiles
+    read_secret: SecretReader
     store: Callable[[], EtcdStore]  # raises Unreachable; the same store each time
     clock: Clock
     progress: Progress
+    other_store: Callable[[], EtcdStore] | None = None  # of etcd's other API, which nothing of ours uses
 
     def runner(self, machine: str) -> Runner:
         """Return the door to a machine; raises `KitError` for a name that the cluster does not have."""

@@ -21,6 +21,7 @@ from coreos_kit.ops.render import read_sources
 from coreos_kit.ops.session import Session
 from coreos_kit.ports import EtcdStore
 from coreos_kit.testing.cluster import FakeClock, FakeCluster, FakeEngine
+from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 from coreos_kit.testing.runner import Answer, FakeRunner
 
 APACHE = f"sha256:{'a' * 64}"
@@ -60,6 +61,7 @@ class Site(FakeCluster):
         self.journals: dict[str, list[dict[str, object]]] = {name: [] for name in self.machines}
         self.codes: dict[str, int] = {}  # of the programs that run on every machine
         self.runners = {name: self._runner(name) for name in self.machines}
+        self.files = FakeMachineFiles({name: {} for name in self.machines})
 
     def stops(self, *units: str) -> None:
         """Stop units behind the kit's back."""
@@ -138,6 +140,8 @@ class Kit:
             prober=site,
             runners=dict(site.runners),
             engines={name: FakeEngine(site, name) for name in site.machines},
+            files=site.files,
+            read_secret=FakeSecrets(),
             store=store,
             clock=self.clock,
             progress=progress,

@@ -19,6 +19,7 @@ from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions
 from coreos_kit.ports import Change, Check, UnitOutcome
 from coreos_kit.testing.cluster import FakeClock, FakeCluster, FakeEngine
+from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 
 ROOT = Path(__file__).parents[2]
 MACHINES = tuple(MachineEntry(f"core-{n}", f"core-{n}", private_ip=f"192.0.2.{n}") for n in (1, 2, 3))
@@ -94,6 +95,8 @@ def site() -> Site:
         prober=fake,
         runners={},
         engines={name: FakeEngine(fake, name) for name in fake.machines},
+        files=FakeMachineFiles({name: {} for name in fake.machines}),
+        read_secret=FakeSecrets(),
         store=lambda: fake,
         clock=FakeClock(),
         progress=said.append,

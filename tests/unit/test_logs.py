@@ -13,6 +13,7 @@ from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
 from coreos_kit.ops.logs import LogLine, Silence, follow, journal_argv, logs, read_line
 from coreos_kit.ops.session import Session
 from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 from coreos_kit.testing.runner import Answer, FakeRunner
 
 WEB = UnitName.parse("web@1.service")
@@ -41,6 +42,8 @@ def session(*runners: FakeRunner) -> Session:
         prober=fake,
         runners={found.machine: found for found in runners},
         engines={},
+        files=FakeMachineFiles({}),
+        read_secret=FakeSecrets(),
         store=lambda: fake,
         clock=FakeClock(),
         progress=lambda text: None,

@@ -13,6 +13,7 @@ from coreos_kit.ops.session import Session
 from coreos_kit.ops.units import destroy, find, matches, restart, start, stop, with_sidekicks
 from coreos_kit.ports import Change, Check, UnitOutcome
 from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 
 SERVICE = Service("web", "web", "run", 80, ("1", "2"), registration=Registration("/services/web"))
 
@@ -60,6 +61,8 @@ def session(machines: Machines) -> Session:
         prober=machines,
         runners={},
         engines={},
+        files=FakeMachineFiles({}),
+        read_secret=FakeSecrets(),
         store=lambda: machines,
         clock=FakeClock(),
         progress=lambda text: None,
