@@ -36,9 +36,21 @@ def judge(evidence: Evidence) -> Verdict:
             *(chain for balancer in cluster.load_balancers for chain in _balancer_chains(evidence, balancer)),
         ),
         unreachable=tuple(
-            f"{name}: {error}" for name, error in sorted(evidence.observed.unreachable.items())
+            f"{name}: {error}"
+            for name, error in sorted(evidence.observed.unreachable.items())
+            if not _is_given_up(evidence.observed, name)
         ),
     )
+
+
+def _is_given_up(observed: Observation, machine: str) -> bool:
+    """Whether the cluster's own scheduler counts on a machine no more: then nothing of ours is there."""
+    return observed.scheduler is not None and machine not in observed.machines
+
+
+def _unseen_machines(observed: Observation) -> list[str]:
+    """Return the machines on which a unit may stand that is seen nowhere; a scheduler knows of all."""
+    return [] if observed.scheduler else sorted(observed.unreachable)
 
 
 def container_name(unit: UnitName) -> str:
@@ -89,8 +101,8 @@ def _balancer_chains(evidence: Evidence, balancer: LoadBalancer) -> Iterator[Cha
 def _unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequence[UnitName]) -> Link:
     expected = f"{' and '.join(str(unit) for unit in units)} active"
     if machine is None:
-        if evidence.observed.unreachable:
-            silent = ", ".join(sorted(evidence.observed.unreachable))
+        if unseen := _unseen_machines(evidence.observed):
+            silent = ", ".join(unseen)
             return Link(
                 LinkName.UNIT,
                 State.UNKNOWN,
@@ -125,7 +137,7 @@ def _container_link(evidence: Evidence, machine: ObservedMachine | None, unit: U
     name = container_name(unit)
     expected = f"container {name} running"
     if machine is None:
-        if evidence.observed.unreachable:
+        if _unseen_machines(evidence.observed):
             seen = "its unit stands on no machine that can be seen"
             return Link(LinkName.CONTAINER, State.UNKNOWN, "", expected, seen)
         seen = "its unit stands on no machine"
