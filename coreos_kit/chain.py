@@ -3,9 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from coreos_kit.balancer.pool import shown
 from coreos_kit.model.chain import Chain, Link, LinkName, State, Verdict
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Cluster, HealthKind, LoadBalancer, Registration, Service
 from coreos_kit.ports import Probe
 
@@ -25,6 +27,10 @@ class Evidence:
         default_factory=dict
     )  # by balancer's name; "machine:NAME" where there is none
     probe_errors: Mapping[str, str] = field(default_factory=dict)
+    other_entries: Mapping[str, tuple[EtcdEntry, ...]] = field(default_factory=dict)  # of the other API
+    other_error: str = ""
+    desired: tuple[DesiredUnit, ...] | None = None  # as rendered today; None: it can't be rendered
+    render_error: str = ""
 
 
 def judge(evidence: Evidence) -> Verdict:
@@ -201,7 +207,7 @@ def _registration_links(
         State.OK if right else State.BROKEN,
         where,
         value,
-        entry.value,
+        shown(entry.value),
         "" if right else remedy,
     )
     yield _ttl_link(where, entry, registration, remedy)

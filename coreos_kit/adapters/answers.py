@@ -73,6 +73,7 @@ _ENCODED = frozenset(
         "show",
         "containers",
         "engine-error",
+        "labels",
         "journal",
         "pool",
         "pool-error",

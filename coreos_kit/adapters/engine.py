@@ -79,6 +79,14 @@ class MachineEngine:
                 return digest
         raise self._failure(f"pulling {reference}", 0, "it has no digest that its registry knows")
 
+    def remove_container(self, container_id: str) -> None:
+        """Remove it by force; both engines stop it first."""
+        done = self.runner.run(
+            [self.program, "rm", "--force", container_id], root=self.root, timeout_s=_ASK_S, check=False
+        )
+        if done.code != 0 and "no such container" not in done.error_text.lower():
+            raise self._failure(f"removing the container {container_id[:12]}", done.code, done.error_text)
+
     def build(self, context: bytes, reference: str, progress: Progress) -> str:
         """Build a context and tag it; the build's lines go to `progress` as they come."""
         name = self._name(reference)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from coreos_kit.adapters.answers import Line, read_answer
 from coreos_kit.adapters.scripts import script
-from coreos_kit.ports import Probe, ProbeOrder, Runner
+from coreos_kit.ports import Probe, ProbeOrder, Runner, WatcherWord
 
 PROBE_TIMEOUT_S = 60
 
@@ -38,7 +38,7 @@ class MachineProber:
 
 def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
     """Read what probe.sh printed; a pool that is no list of addresses is an error, not an empty pool."""
-    pool, pool_error = _pool(lines)
+    pool, pool_error, watcher = _pool(lines)
     return Probe(
         backends={
             line.word(): "" if line.word(1) == "yes" else line.text(2).strip()
@@ -49,20 +49,38 @@ def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
         pool_error=pool_error,
         codes=tuple(int(line.word()) for line in lines if line.key == "code" and line.word().isdigit()),
         served=_served(next((line.text() for line in lines if line.key == "log"), ""), nonce),
+        watcher=watcher,
     )
 
 
-def _pool(lines: tuple[Line, ...]) -> tuple[frozenset[str] | None, str]:
+def _pool(lines: tuple[Line, ...]) -> tuple[frozenset[str] | None, str, WatcherWord]:
     for line in lines:
         if line.key == "pool-error":
-            return None, line.text().strip()
+            return None, line.text().strip(), WatcherWord()
         if line.key == "pool":
             try:
-                servers = json.loads(line.text())["servers"]
-                return frozenset(str(server) for server in servers), ""
-            except (ValueError, KeyError, TypeError):
-                return None, f"confd-watch --show printed no pool: {line.text()[:200].strip()!r}"
-    return None, ""
+                shown = json.loads(line.text())
+                return frozenset(str(server) for server in shown["servers"]), "", _watcher(shown)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                said = f"confd-watch --show printed no pool: {line.text()[:200].strip()!r}"
+                return None, said, WatcherWord()
+    return None, "", WatcherWord()
+
+
+def _watcher(shown: Mapping[str, object]) -> WatcherWord:
+    """Read what the watcher says beside the pool; confd says less than the kit's own."""
+    etcd = str(shown.get("etcd") or "connected")
+    problem = "" if etcd == "connected" else f"{etcd}: {shown.get('etcd_problem') or ''}"
+    return WatcherWord(
+        etcd_problem=problem,
+        held=frozenset(_strings(shown.get("held"))),
+        configuration_problem=str(shown.get("configuration_problem") or ""),
+        configuration_differs=tuple(_strings(shown.get("configuration_differs"))),
+    )
+
+
+def _strings(value: object) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else []
 
 
 def _served(log: str, nonce: str) -> Mapping[str, int]:

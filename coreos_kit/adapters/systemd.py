@@ -4,11 +4,15 @@ An instance is a full file of its own under /etc/systemd/system, as fleet does i
 compared and replaced alone. What a machine is asked costs one round trip; it is asked by constant scripts.
 """
 
+import contextlib
 import io
 import ipaddress
+import json
+import math
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from coreos_kit.adapters.answers import Line, properties, read_answer
 from coreos_kit.adapters.scripts import script
@@ -126,7 +130,7 @@ def read_machine(entry: MachineEntry, private_network: str, lines: tuple[Line, .
         public_ip=entry.public_ip or _source_address(said["route"].text()),
         metadata=entry.metadata,
         units=tuple(_units(entry.name, lines)),
-        containers=tuple(_containers(said["containers"].text())) if "containers" in said else (),
+        containers=tuple(_containers(said)),
         environment=said["environment"].text() if "environment" in said else None,
         clock=float(said["clock"].word()),
         release=said["release"].text(),
@@ -137,7 +141,7 @@ def read_machine(entry: MachineEntry, private_network: str, lines: tuple[Line, .
 
 def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
     names = [line.word() for line in lines if line.key == "unit"]
-    texts = _texts(next((line.decoded() for line in lines if line.key == "files"), b""))
+    files = _files(next((line.decoded() for line in lines if line.key == "files"), b""))
     shown = next((line.text() for line in lines if line.key == "show"), "")
     blocks = [properties(block) for block in shown.split("\n\n") if block.strip()]
     if len(blocks) != len(names):
@@ -147,7 +151,7 @@ def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
             output=shown,
         )
     for text_name, block in zip(names, blocks, strict=True):
-        text = texts.get(text_name)
+        text, written = files.get(text_name, (None, 0.0))
         if text is None and block.get("LoadState") == "not-found":
             continue
         try:
@@ -168,24 +172,55 @@ def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
             since=block.get("ActiveEnterTimestamp", ""),
             project=owner.project,
             service=owner.service,
+            drop_ins=_drop_ins(name, block.get("DropInPaths", "")),
+            is_older_than_file=_seconds(block.get("ActiveEnterTimestamp", "")) < written,
         )
 
 
-def _texts(archive: bytes) -> dict[str, str]:
+def _files(archive: bytes) -> dict[str, tuple[str, float]]:
+    """Return each file's text, and when it was written: whole seconds, never later than it was."""
     if not archive:
         return {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         return {
-            member.name: content.read().decode("utf-8", "surrogateescape")
+            member.name: (content.read().decode("utf-8", "surrogateescape"), float(int(member.mtime)))
             for member in tar
             if (content := tar.extractfile(member)) is not None
         }
 
 
-def _containers(listed: str) -> Iterator[ObservedContainer]:
+def _seconds(timestamp: str) -> float:
+    """Read what systemd prints of a moment; one that never was, or can't be read, is later than any file."""
+    try:
+        moment = datetime.strptime(timestamp, "%a %Y-%m-%d %H:%M:%S UTC")
+    except ValueError:
+        return math.inf
+    return moment.replace(tzinfo=UTC).timestamp()
+
+
+def _drop_ins(name: UnitName, paths: str) -> tuple[str, ...]:
+    """Return the drop-ins that are this unit's or its template's; one for all services is the system's."""
+    own = {f"{name}.d"} | ({f"{name.template}.d"} if name.is_instance else set())
+    return tuple(path for path in paths.split() if path.rpartition("/")[0].rpartition("/")[2] in own)
+
+
+def _containers(said: Mapping[str, Line]) -> Iterator[ObservedContainer]:
+    listed = said["containers"].text() if "containers" in said else ""
+    labels = dict(_labels(said["labels"].text())) if "labels" in said else {}
     for line in listed.splitlines():
         name, id_, status, image, ports = (line.split("\t") + [""] * 5)[:5]
-        yield ObservedContainer(name=name, id=id_, state=container_state(status), image=image, ports=ports)
+        project, unit = labels.get(id_, ("", ""))
+        yield ObservedContainer(name, id_, container_state(status), image, ports, project, unit)
+
+
+def _labels(shown: str) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Read `ID "project" "unit"` lines; an engine that prints something else has told of no label."""
+    for line in shown.splitlines():
+        id_, _, values = line.partition(" ")
+        with contextlib.suppress(ValueError):
+            project, end = json.JSONDecoder().raw_decode(values)
+            unit = json.loads(values[end:])
+            yield id_, (str(project or ""), str(unit or ""))
 
 
 def container_state(status: str) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from coreos_kit.model.ghosts import Ghost
 from coreos_kit.model.names import UnitName
 
 
@@ -50,10 +51,12 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All chains of a cluster, in the configured order, balancers last."""
+    """All chains of a cluster, in the configured order, balancers last, and what is there beside them."""
 
     chains: tuple[Chain, ...]
     unreachable: tuple[str, ...] = ()  # "machine: why", of every machine that said nothing
+    ghosts: tuple[Ghost, ...] = ()
+    unseen: tuple[str, ...] = ()  # "what: why", of whatever else could not be looked at
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -66,12 +69,16 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether every link holds and every machine was seen."""
+        """Whether every link holds, everything was seen, and there is nothing beside."""
         return (
-            bool(self.chains) and all(link.state is State.OK for link in self.links) and not self.unreachable
+            bool(self.chains)
+            and all(link.state is State.OK for link in self.links)
+            and not (self.unreachable or self.ghosts or self.unseen)
         )
 
     @property
     def exit_code(self) -> int:
         """0: all hold; 1: something is broken; 4: nothing is known to be broken, but something is unknown."""
-        return 0 if self.ok else 1 if self.count(State.BROKEN) or not self.chains else 4
+        if self.ok:
+            return 0
+        return 1 if self.count(State.BROKEN) or self.ghosts or not self.chains else 4

@@ -23,6 +23,8 @@ class ObservedUnit:
     since: str = ""  # ActiveEnterTimestamp
     project: str = ""  # of [X-CoreosKit]; "": not the kit's
     service: str = ""
+    drop_ins: tuple[str, ...] = ()  # files that change this unit beside its own
+    is_older_than_file: bool = False  # it was started before its file was written last
 
     @property
     def is_active(self) -> bool:
@@ -39,6 +41,8 @@ class ObservedContainer:
     state: str  # running, exited, created, …
     image: str
     ports: str
+    project: str = ""  # of its label; "": not the kit's
+    unit: str = ""  # that ran it, as its label says
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,11 @@ class EtcdApi(StrEnum):
     V2 = "v2"
     V3 = "v3"
 
+    @property
+    def other(self) -> "EtcdApi":
+        """The one that this is not."""
+        return EtcdApi.V3 if self is EtcdApi.V2 else EtcdApi.V2
+
 
 @dataclass(frozen=True, slots=True)
 class EtcdSettings:

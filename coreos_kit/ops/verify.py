@@ -1,47 +1,79 @@
 """Verify: look at every link between a unit and a request that reaches it, and judge what was seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 from coreos_kit.chain import Evidence, container_name, judge, places
-from coreos_kit.errors import KitError
+from coreos_kit.errors import KitError, Refused
+from coreos_kit.ghosts import find_ghosts, find_unseen
 from coreos_kit.model.chain import Verdict
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Bind, Cluster, HealthKind, LoadBalancer, Service
 from coreos_kit.ops.session import Session
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Check, Probe, ProbeOrder
+from coreos_kit.units.render import desired_units
 
 REQUESTS_PER_BACKEND = 3
 POLL_S = 0.5
 
 
-def verify(session: Session, *, wait_s: float = 0, observed: Observation | None = None) -> Verdict:
-    """Judge the whole chain; with `wait_s`, look again until every link holds or the time is over.
+def verify(
+    session: Session,
+    *,
+    wait_s: float = 0,
+    observed: Observation | None = None,
+    until: Callable[[Verdict], bool] = lambda verdict: verdict.ok,
+) -> Verdict:
+    """Judge the chain and what is beside it; with `wait_s`, look again until all holds or the time is over.
 
     Changes nothing, but sends a few requests through each balancer. `observed` saves the first look at the
     machines, where one was taken a moment ago.
     """
     deadline = session.clock.now() + wait_s
     while True:
-        verdict = judge(gather(session, observed))
+        evidence = gather(session, observed)
+        verdict = replace(judge(evidence), ghosts=find_ghosts(evidence), unseen=find_unseen(evidence))
         observed = None
-        if verdict.ok or session.clock.now() >= deadline:
+        if until(verdict) or session.clock.now() >= deadline:
             return verdict
         session.clock.sleep(POLL_S)
 
 
 def gather(session: Session, observed: Observation | None = None) -> Evidence:
-    """Look at machines and etcd at once, then at the balancers; three round trips, however many units."""
+    """Look at machines and etcd at once, then at the balancers; three round trips, however many units.
+
+    Where a pool has a server that is not registered, etcd is asked again: it may have come in between.
+    """
     cluster = session.cluster
     prefixes = sorted({service.registration.prefix for service in cluster.services if service.registration})
     with ThreadPoolExecutor(max_workers=2) as pool:
         asking = pool.submit(read_registrations, session, prefixes)
+        asking_other = pool.submit(_read_other_api, session, prefixes)
+        desired, render_error = _render(session)
         seen = observed or session.driver.observe(configured_units(cluster))
         probes, errors = _probe(session, _orders(Evidence(session.project.name, cluster, seen)))
         entries, etcd_error = asking.result()
-    return Evidence(session.project.name, cluster, seen, entries, etcd_error, probes, errors)
+        other_entries, other_error = asking_other.result()
+    registered = {entry.value for found in entries.values() for entry in found}
+    if entries and any((probe.pool or frozenset()) - registered for probe in probes.values()):
+        entries, etcd_error = read_registrations(session, prefixes)
+    return Evidence(
+        session.project.name,
+        cluster,
+        seen,
+        entries,
+        etcd_error,
+        probes,
+        errors,
+        other_entries,
+        other_error,
+        desired,
+        render_error,
+    )
 
 
 def configured_units(cluster: Cluster) -> list[UnitName]:
@@ -63,6 +95,29 @@ def read_registrations(
         return {prefix: store.entries(prefix) for prefix in prefixes}, ""
     except KitError as error:
         return {}, str(error)
+
+
+def _read_other_api(
+    session: Session, prefixes: Sequence[str]
+) -> tuple[Mapping[str, tuple[EtcdEntry, ...]], str]:
+    """Return what stands below each prefix in the API that the balancer does not read."""
+    if session.other_store is None or not prefixes:
+        return {}, ""
+    try:
+        store = session.other_store()
+        return {prefix: store.entries(prefix) for prefix in prefixes}, ""
+    except Refused:
+        return {}, ""  # it is not served, so nothing stands there
+    except KitError as error:
+        return {}, str(error)
+
+
+def _render(session: Session) -> tuple[tuple[DesiredUnit, ...] | None, str]:
+    """Return what the configuration asks for today, or why that can't be told."""
+    try:
+        return desired_units(session.project, session.cluster, session.sources), ""
+    except KitError as error:
+        return None, str(error)
 
 
 def _orders(evidence: Evidence) -> Mapping[str, ProbeOrder]:

@@ -2,7 +2,7 @@
 #   $1 engine  $2 etcd unit  $3 environment file  $4… names of units to look at beside the kit's own
 # The last line is "end": a snapshot without it is not whole, and is thrown away.
 set -u
-export LC_ALL=C SYSTEMD_COLORS=0
+export LC_ALL=C TZ=UTC SYSTEMD_COLORS=0 # UTC: a unit's start is compared with the time of its file
 engine=$1 etcd_unit=$2 environment_file=$3
 shift 3
 cd /etc/systemd/system || exit 1
@@ -29,12 +29,17 @@ if [ ${#files[@]} -gt 0 ]; then
   tar --create --dereference --file=- -- "${files[@]}" | encoded files
 fi
 if [ ${#names[@]} -gt 0 ]; then
-  systemctl show --no-pager --property=Id,LoadState,ActiveState,SubState,FragmentPath,NeedDaemonReload,NRestarts,ActiveEnterTimestamp \
+  systemctl show --no-pager --property=Id,LoadState,ActiveState,SubState,FragmentPath,NeedDaemonReload,NRestarts,ActiveEnterTimestamp,DropInPaths \
     -- "${names[@]}" | encoded show
 fi
 
 if listed=$(timeout 10 "$engine" ps --all --no-trunc --format '{{.Names}}	{{.ID}}	{{.Status}}	{{.Image}}	{{.Ports}}' 2>&1); then
   printf '%s' "$listed" | encoded containers
+  # Labels, in words that both engines have; what has gone since it was listed is left out.
+  mapfile -t ids < <(cut -f2 <<< "$listed" | sed '/^$/d')
+  [ ${#ids[@]} -eq 0 ] ||
+    timeout 10 "$engine" inspect --format '{{.Id}} {{json (index .Config.Labels "coreos-kit.project")}} {{json (index .Config.Labels "coreos-kit.unit")}}' \
+      -- "${ids[@]}" 2> /dev/null | encoded labels
 else
   printf '%s' "$listed" | encoded engine-error
 fi
