@@ -25,9 +25,11 @@ from importlib import resources
 from pathlib import Path
 
 import jinja2
+import jinja2.sandbox
 
 from coreos_kit.errors import InvalidConfig
 from coreos_kit.model.project import Cluster, Confd, LoadBalancer, Project, Service, Watcher
+from coreos_kit.units.templating import MEND, as_message
 
 _LEFT_OUT = ("__pycache__", ".DS_Store", ".git")
 _TEMPLATE = ".j2"
@@ -82,10 +84,14 @@ def _context_files(project: Project, cluster: Cluster, image: str) -> Iterator[C
     folder = _folder(project, image)
     if not folder.is_dir():
         raise InvalidConfig(f"image {image} has no sources: {folder} is no folder")
+    if not folder.resolve().is_relative_to(project.root.resolve()):
+        hint = f"Replace it by a folder: rm {folder} && mkdir {folder}"
+        raise InvalidConfig(f"{folder} leads out of {project.root}", hint=hint)
     balancer = next((one for one in cluster.load_balancers if one.image == image), None)
     service = next((one for one in cluster.services if one.image == image), None)
     words = _words(project, image, service, balancer)
-    environment = jinja2.Environment(  # noqa: S701 what comes out is a Dockerfile, not HTML
+    # As for units: a template can't reach through its values into Python.
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(folder), undefined=jinja2.StrictUndefined, keep_trailing_newline=True
     )
     for file in _sources(project.root.resolve(), folder):
@@ -151,12 +157,16 @@ def _rendered(
     try:
         text = environment.get_template(file.path).render(words)
     except jinja2.TemplateSyntaxError as error:
-        raise InvalidConfig(f"{where}:{error.lineno}: {error.message}") from error
+        raise InvalidConfig(
+            f"{where}:{error.lineno}: {as_message(error.message or '')}", hint=MEND
+        ) from error
     except jinja2.TemplateNotFound as error:
         raise InvalidConfig(f"{where}: there is no template {error.message} to include") from error
     except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError) as error:
         hint = f"A template of an image knows {', '.join(sorted(words))}."
-        raise InvalidConfig(f"{where}:{_line_of(error, where)}: {error}", hint=hint) from error
+        raise InvalidConfig(
+            f"{where}:{_line_of(error, where)}: {as_message(str(error))}", hint=hint
+        ) from error
     return ContextFile(file.path.removesuffix(_TEMPLATE), text.encode(), is_executable=file.is_executable)
 
 

@@ -3,18 +3,13 @@
 import traceback
 from collections.abc import Mapping
 
-from jinja2 import (
-    Environment,
-    FunctionLoader,
-    StrictUndefined,
-    TemplateError,
-    TemplateNotFound,
-    TemplateSyntaxError,
-)
+from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from coreos_kit.errors import InvalidUnit
 
 FOLDER = "unit_templates"
+MEND = "Mend the template at that line; its language is Jinja2."
 
 
 class Templates:
@@ -22,14 +17,15 @@ class Templates:
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
-        self._environment = Environment(
+        # A template places values; it can't reach through them into Python, and so run commands here.
+        self._environment = ImmutableSandboxedEnvironment(
             # The second value is what tracebacks call the file.
             loader=FunctionLoader(lambda name: (sources[name], name, None) if name in sources else None),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
-            autoescape=False,  # noqa: S701 - units are not HTML; escape.py has systemd's rules
+            autoescape=False,
         )
 
     def __contains__(self, name: str) -> bool:
@@ -46,10 +42,10 @@ class Templates:
             ) from error
         except TemplateSyntaxError as error:
             where = f"{FOLDER}/{error.name or name}:{error.lineno}"
-            raise InvalidUnit(f"{where}: {_uncapitalised(error.message or '')}") from error
+            raise InvalidUnit(f"{where}: {as_message(error.message or '')}", hint=MEND) from error
         except Exception as error:  # a template can raise whatever Python can
             raise InvalidUnit(
-                f"{FOLDER}/{_where(error, name, self._sources)}: {_uncapitalised(str(error))}",
+                f"{FOLDER}/{_where(error, name, self._sources)}: {as_message(str(error))}",
                 hint=_hint(error, values),
             ) from error
 
@@ -63,6 +59,7 @@ def _hint(error: Exception, values: Mapping[str, object]) -> str:
     return f"It can place {', '.join(sorted(values))}." if isinstance(error, TemplateError) else ""
 
 
-def _uncapitalised(message: str) -> str:
+def as_message(message: str) -> str:
+    """Return what jinja2 says in the form of the kit's messages."""
     message = message.rstrip(".")
     return message[:1].lower() + message[1:] if not message[1:2].isupper() else message

@@ -36,6 +36,11 @@ SOURCES = {path.name: path.read_text() for path in (REPOSITORY / "unit_templates
 LABELS = ("--label", "coreos-kit.project=web", "--label", "coreos-kit.unit=N")
 HOST = {"COREOS_PRIVATE_IPV4": "10.0.0.1", "COREOS_PUBLIC_IPV4": "198.51.100.1"}
 
+SECURE = EtcdSettings(
+    endpoints=("https://etcd1.example:2379", "https://etcd2.example:2379"),
+    ca="/w/ca.pem", cert="/w/cert.pem", key="/w/key.pem", username="kit", password_file="/w/password",
+)  # fmt: skip
+
 
 @pytest.fixture
 def project() -> Project:
@@ -270,17 +275,19 @@ def test_bash_can_parse_every_sidekick(
 
 @pytest.mark.parametrize("kind", HealthKind)
 @pytest.mark.parametrize("api", EtcdApi)
+@pytest.mark.parametrize("settings", [EtcdSettings(), SECURE], ids=["open", "secure"])
 def test_shellcheck_finds_nothing_in_the_sidekicks_scripts(
-    kind: HealthKind, api: EtcdApi, cluster: Cluster
+    kind: HealthKind, api: EtcdApi, settings: EtcdSettings, cluster: Cluster
 ) -> None:
+    etcd = sidekick.Etcd(api, settings, "/etc/coreos-kit/web")
     shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
     if shellcheck is None:
         pytest.skip("shellcheck is not installed")
     registration = cluster.services[0].registration
     assert registration
     scripts = [
-        sidekick.loop_script(cluster.profile, api, cluster.etcd, registration, Health(kind)),
-        sidekick.leave_script(cluster.profile, api, cluster.etcd, registration),
+        sidekick.loop_script(cluster.profile, etcd, registration, Health(kind)),
+        sidekick.leave_script(cluster.profile, etcd, registration),
     ]
 
     for script in scripts:
@@ -340,7 +347,7 @@ def test_a_mark_in_a_template_is_the_kits_to_write(project: Project, cluster: Cl
             "nginx_lb.service.j2",
             "[Unit]\n{% if x %}\n",
             "unit_templates/nginx_lb.service.j2:2: unexpected end of template",
-            "",
+            "Mend the template at that line; its language is Jinja2.",
         ),
         (
             "nginx_lb.service.j2",
