@@ -4,12 +4,14 @@ The scripts are constant texts in scripts/, in bash with curl and etcdctl, which
 A few assignments before them carry the values; $1 is the instance. docs/decisions/sidekick.md has the rest.
 """
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from coreos_kit.model.profile import Profile
 from coreos_kit.model.project import EtcdApi, EtcdSettings, Health, HealthKind, KeyForm, Registration
 from coreos_kit.units.escape import shell_word
+from coreos_kit.units.secret_files import CA, CERT, KEY, LOGIN
 
 # At most this long between two checks of a backend that is well: what HAProxy does by default.
 _LONGEST_PAUSE_S = 2
@@ -20,12 +22,25 @@ LEAVE_MARGIN_S = 20
 # etcdctl explains itself at length; its last line is the reason.
 _LAST_LINE = 'said=${said##*"$nl"}; return 1;'
 
+_FILE_FLAGS = {
+    EtcdApi.V2: ("--ca-file", "--cert-file", "--key-file"),
+    EtcdApi.V3: ("--cacert", "--cert", "--key"),
+}
+_LOGIN_VARIABLE = {EtcdApi.V2: "ETCDCTL_USERNAME", EtcdApi.V3: "ETCDCTL_USER"}
+
 _SCRIPTS = Path(__file__).with_name("scripts")
 
 
-def loop_script(
-    profile: Profile, api: EtcdApi, etcd: EtcdSettings, registration: Registration, health: Health
-) -> str:
+@dataclass(frozen=True, slots=True)
+class Etcd:
+    """How a sidekick reaches etcd; `folder` is where the machine keeps what etcd wants to see."""
+
+    api: EtcdApi
+    settings: EtcdSettings
+    folder: str
+
+
+def loop_script(profile: Profile, etcd: Etcd, registration: Registration, health: Health) -> str:
     """Return the script that registers, renews and deregisters, until SIGTERM."""
     every = min(registration.renew_s, _LONGEST_PAUSE_S)
     assignments = [
@@ -34,47 +49,72 @@ def loop_script(
     ]
     return "\n".join(
         [
-            _head(profile, api, etcd, registration),
+            _head(profile, etcd, registration),
             *assignments,
-            _text(f"forget_{api}"),
-            _text(f"register_{api}"),
+            _text(f"forget_{etcd.api}"),
+            _text(f"register_{etcd.api}"),
             _text("loop"),
         ]
     )
 
 
-def leave_script(profile: Profile, api: EtcdApi, etcd: EtcdSettings, registration: Registration) -> str:
+def leave_script(profile: Profile, etcd: Etcd, registration: Registration) -> str:
     """Return the script that deregisters and drains; systemd names the loop's process in $MAINPID."""
     return "\n".join(
         [
-            _head(profile, api, etcd, registration),
+            _head(profile, etcd, registration),
             f"drain={registration.drain_s};",
-            _text(f"forget_{api}"),
+            _text(f"forget_{etcd.api}"),
             _text("leave"),
         ]
     )
 
 
-def _head(profile: Profile, api: EtcdApi, etcd: EtcdSettings, registration: Registration) -> str:
+def _head(profile: Profile, etcd: Etcd, registration: Registration) -> str:
     last = "$COREOS_PRIVATE_IPV4" if registration.key is KeyForm.IP else "$COREOS_PRIVATE_IPV4-$1"
-    words = [*profile.etcdctl, *_flags(api, etcd)]
-    etcdctl = " ".join(shell_word(word) for word in words)
+    words = [*_etcdctl(profile, etcd), *_flags(etcd)]
+    login = "login; " if etcd.settings.username else ""
+    call = f"timeout {_CALL_TIMEOUT_S} {' '.join(shell_word(word) for word in words)}"
     return "\n".join(
         [
             f'key={shell_word(registration.prefix)}/"{last}"; value="$COREOS_PRIVATE_IPV4:$1";',
             "nl=$'\\n';",
             # etcdctl can wait for ever (txn and lease keep-alive do where nothing listens): timeout counts.
-            f'ctl() {{ said=$(timeout {_CALL_TIMEOUT_S} {etcdctl} "$@" 2>&1) && return; {_LAST_LINE} }};',
+            *_login(etcd),
+            f'ctl() {{ {login}said=$({call} "$@" 2>&1) && return; {_LAST_LINE} }};',
         ]
     )
 
 
-def _flags(api: EtcdApi, etcd: EtcdSettings) -> list[str]:
-    """Return etcdctl's flags before its command; what TLS and passwords need belongs here too."""
-    flags = ["--command-timeout=2s"] if api is EtcdApi.V3 else []
-    if etcd.endpoints:
-        flags.append(f"--endpoints={','.join(etcd.endpoints)}")
-    return flags
+def _flags(etcd: Etcd) -> list[str]:
+    """Return etcdctl's flags before its command. The login is none of them: ps would show it."""
+    settings = etcd.settings
+    flags = ["--command-timeout=2s"] if etcd.api is EtcdApi.V3 else []
+    if settings.endpoints:
+        flags.append(f"--endpoints={','.join(settings.endpoints)}")
+    files = ((settings.ca, CA), (settings.cert, CERT), (settings.key, KEY))
+    names = _FILE_FLAGS[etcd.api]
+    return [
+        *flags,
+        *(f"{flag}={etcd.folder}/{name}" for flag, (given, name) in zip(names, files, strict=True) if given),
+    ]
+
+
+def _etcdctl(profile: Profile, etcd: Etcd) -> list[str]:
+    words = list(profile.etcdctl)
+    if etcd.settings.username and "ETCDCTL_API" in words:  # handed into a container by name
+        at = words.index("ETCDCTL_API") + 1
+        words[at:at] = ["-e", _LOGIN_VARIABLE[etcd.api]]
+    return words
+
+
+def _login(etcd: Etcd) -> list[str]:
+    """Return a function that reads the login anew each time, so that a new password needs no restart."""
+    if not etcd.settings.username:
+        return []
+    variable = _LOGIN_VARIABLE[etcd.api]
+    read = f"IFS= read -r {variable} 2>/dev/null <{shell_word(f'{etcd.folder}/{LOGIN}')}"
+    return [f"login() {{ {read}; export {variable}; }};"]
 
 
 def _check(health: Health) -> str:

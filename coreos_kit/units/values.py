@@ -16,8 +16,9 @@ from coreos_kit.model.project import (
     Project,
     Service,
 )
-from coreos_kit.units import escape, sidekick
+from coreos_kit.units import escape, secret_files, sidekick
 from coreos_kit.units.placing import sidekick_x_fleet_lines, x_fleet_lines
+from coreos_kit.units.secret_arguments import etcd_arguments, login_variable, secret_arguments
 
 Values = Mapping[str, object]
 
@@ -53,10 +54,11 @@ def service_values(project: Project, cluster: Cluster, service: Service) -> Valu
         *_labels(project),
         *_engine_arguments(profile),
         *([f"--stop-signal={escape.argument(service.stop_signal)}"] if service.stop_signal else []),
+        *secret_arguments(project, service),
         *_container_arguments(service.env, service.volumes, service.run_args),
     ]
     return {
-        **_common(project, profile),
+        **_common(project, cluster),
         **_stopping(profile, service.stop_timeout_s, service.stop_signal),
         "service": service,
         "description": escape.line(f"{_title(service.name)} {what}") + f" {_on(service)}",
@@ -79,16 +81,17 @@ def sidekick_values(project: Project, cluster: Cluster, service: Service) -> Val
     registration = service.registration
     if registration is None:
         raise ValueError(f"{service.name} has no registration")
-    profile, api = cluster.profile, cluster.etcd_api
+    profile = cluster.profile
+    etcd = sidekick.Etcd(cluster.etcd_api, cluster.etcd, secret_files.folder(project.name))
     strong = profile.dependency is Dependency.REQUIRES
     main = str(_instance_of(service.template))
     etcd_units = _etcd_units(cluster)
     what = "web server" if service.health.kind is HealthKind.HTTP else "service"
-    loop = sidekick.loop_script(profile, api, cluster.etcd, registration, service.health)
-    leave = sidekick.leave_script(profile, api, cluster.etcd, registration)
+    loop = sidekick.loop_script(profile, etcd, registration, service.health)
+    leave = sidekick.leave_script(profile, etcd, registration)
     stop_limit_s = registration.drain_s + sidekick.LEAVE_MARGIN_S
     return {
-        **_common(project, profile),
+        **_common(project, cluster),
         "service": service,
         "description": escape.line(f"{_title(service.name)} {what}") + f" {_on(service)} etcd registration",
         "requires": [*etcd_units, main] if strong else [],
@@ -114,10 +117,11 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
         *_labels(project),
         *_engine_arguments(profile),
         *(f"-e {word}" for word in _pool_environment(cluster, balancer)),
+        *etcd_arguments(project, cluster),
         *_container_arguments(balancer.env, balancer.volumes, balancer.run_args),
     ]
     return {
-        **_common(project, profile),
+        **_common(project, cluster),
         **_stopping(profile, balancer.stop_timeout_s, ""),
         "load_balancer": balancer,
         "description": "Nginx load balancer for web server backends",
@@ -137,13 +141,14 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
 def extra_values(project: Project, cluster: Cluster) -> Values:
     """Return what a unit of the workspace's own can place."""
     return {
-        **_common(project, cluster.profile),
+        **_common(project, cluster),
         "etcd_units": _etcd_units(cluster),
         "engine_units": _engine_units(cluster.profile),
     }
 
 
-def _common(project: Project, profile: Profile) -> Values:
+def _common(project: Project, cluster: Cluster) -> Values:
+    profile = cluster.profile
     return {
         "project": project.name,
         "profile": profile,
@@ -152,6 +157,7 @@ def _common(project: Project, profile: Profile) -> Values:
         "environment_file": profile.environment_file,
         "writes_environment_file": profile.writes_environment_file,
         "pull_may_fail": profile.pull_may_fail,
+        "login_variable": login_variable(project, cluster),
     }
 
 
