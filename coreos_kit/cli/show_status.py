@@ -175,6 +175,8 @@ def _machines_table(observed: Observation) -> None:
     output.table(["machine", "private", "public", "id", "metadata", "etcd", "units", "system"], rows)
     for name, error in sorted(observed.unreachable.items()):
         output.line(f"{name} is unreachable: {error}", style="red")
+        if error.hint:
+            output.line(f"  {error.hint}")
     for name, machine in sorted(observed.machines.items()):
         if machine.engine_error and name not in observed.unreachable:
             output.line(f"the containers on {name} are unknown: {machine.engine_error}", style="yellow")

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from coreos_kit.errors import Refused, Unreachable
+from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation, ObservedUnit
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Cluster
@@ -28,11 +28,16 @@ def refuse_silent_machines(cluster: Cluster, observed: Observation, options: Pla
         raise Unreachable(
             f"{listed(sorted(silent))} can't be looked at, so nothing was touched",
             machine=first,
-            details=[f"{name}: {error}" for name, error in sorted(silent.items())],
+            details=[line for name, error in sorted(silent.items()) for line in _why_silent(name, error)],
             hint=f"Leave it as it is with --skip {first}, or move its units with --evacuate {first}.",
         )
     if len(options.skip | options.evacuate) == len(known):
         raise Refused("every machine is skipped or evacuated", hint="Leave at least one machine to work on.")
+
+
+def _why_silent(name: str, error: KitError) -> list[str]:
+    """Skipping may not be what is wanted: a machine that only refuses the login has a way out of its own."""
+    return [f"{name}: {error}", *(f"  {line}" for line in (*error.details, error.hint) if line)]
 
 
 def refuse_foreign_units(project: str, desired: Sequence[DesiredUnit], observed: Observation) -> None:
