@@ -1,0 +1,365 @@
+"""The guide's five units under a real fleet: each trap of fleetctl as fleetctl has it, and what the kit makes of it.
+
+Runs where COREOS_KIT_FLEET_BIN names a folder with fleetd and fleetctl, in a lab of its own.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.lab.conftest import Kit
+
+FLEET = os.environ.get("COREOS_KIT_FLEET_BIN", "")
+LAB = "fleet-test"
+MACHINES = ("core-1", "core-2", "core-3", "core-4")
+LISTS = "fleetctl list-units --full --no-legend --fields=unit,active,sub"
+
+pytestmark = [
+    pytest.mark.real_fleet,
+    pytest.mark.skipif(not FLEET, reason="COREOS_KIT_FLEET_BIN names no folder with fleetd and fleetctl"),
+    pytest.mark.timeout(1200),
+]
+
+
+def lab_command(*args: str) -> None:
+    subprocess.run([sys.executable, "-m", "coreos_kit", "lab", *args, "--name", LAB], check=True)
+
+
+@pytest.fixture(scope="module")
+def fleet_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    """A workspace of the example, everything deployed on four machines that fleet schedules."""
+    lab_command("up", "--machines", "4", "--profile", "coreos", "--fleet", FLEET)
+    workspace = tmp_path_factory.mktemp("fleet")
+    kit = Kit(workspace, LAB)
+    kit("init", str(workspace))
+    kit.edit("coreos-kit.toml", 'lab = "default"', f'lab = "{LAB}"')
+    kit.edit("coreos-kit.toml", 'profile = "debian"  ', 'profile = "coreos"  ')
+    kit("render")
+    kit("image", "build", "--on", "core-1", timeout_s=600)
+    kit("image", "push", "--on", "core-1")
+    kit("deploy", "--yes", timeout_s=600)
+    yield kit
+    if not os.environ.get("COREOS_KIT_KEEP_LAB"):
+        lab_command("down")
+
+
+@pytest.fixture
+def kit(fleet_site: Kit) -> Iterator[Kit]:
+    """The deployed example, whole again before and after each test."""
+    files = [fleet_site.workspace / "coreos-kit.toml", *(fleet_site.workspace / "unit_templates").iterdir()]
+    kept = {file: file.read_bytes() for file in files}
+    yield fleet_site
+    for file, content in kept.items():
+        file.write_bytes(content)
+    fleet_site("deploy", "--yes", timeout_s=600)
+
+
+def fleetctl(kit: Kit, script: str, on: str = "core-2") -> tuple[int, str]:
+    """Run a script with fleetctl by hand, as the SSH user; return its exit code and both outputs."""
+    done = kit("ssh", on, "--", "bash", "-c", f"{script} 2>&1", code=None)
+    return done.code, done.out
+
+
+def states(kit: Kit) -> dict[str, str]:
+    rows = (line.split() for line in fleetctl(kit, LISTS)[1].splitlines())
+    return {row[0]: f"{row[1]} {row[2]}" for row in rows}
+
+
+def hashes(kit: Kit) -> dict[str, str]:
+    rows = fleetctl(kit, "fleetctl list-unit-files --full --no-legend --fields=unit,hash")[1].splitlines()
+    return dict(row.split() for row in rows)
+
+
+def wait_for(what: str, happens: object, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not happens():  # type: ignore[operator]
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.5)
+
+
+@contextmanager
+def watching(kit: Kit, machine: str) -> Iterator[list[tuple[float, str, set[str]]]]:
+    """Look four times a second, from the inside: (seconds, states of the units, registrations)."""
+    script = (
+        f"while sleep 0.25; do date +%s.%N; {LISTS}; echo --; "
+        "etcdctl ls --recursive /services 2>/dev/null || ETCDCTL_API=2 etcdctl ls --recursive /services; echo ==; done"
+    )
+    argv = [
+        sys.executable,
+        "-m",
+        "coreos_kit",
+        "--project",
+        str(kit.workspace),
+        "ssh",
+        machine,
+        "--",
+        "bash",
+        "-c",
+        script,
+    ]
+    seen: list[tuple[float, str, set[str]]] = []
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+
+    def read() -> None:
+        block: list[str] = []
+        assert process.stdout
+        for line in process.stdout:
+            if line.strip() != "==":
+                block.append(line.rstrip())
+                continue
+            cut = block.index("--")
+            seen.append((float(block[0]), "\n".join(block[1:cut]), set(block[cut + 1 :])))
+            block = []
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield seen
+    finally:
+        process.terminate()
+        process.wait()
+        reader.join(5)
+
+
+def test_five_units_are_deployed_and_every_link_holds(kit: Kit) -> None:
+    verdict = kit("verify", "--json").json
+
+    assert verdict["ok"] is True
+    assert len(states(kit)) == 5
+    assert set(states(kit).values()) == {"active running"}
+
+
+def test_deploying_again_changes_nothing(kit: Kit) -> None:
+    again = kit("deploy", "--yes", "--json")
+
+    assert again.json["changed"] is False
+    assert again.json["changes"] == []
+
+
+def test_a_changed_file_is_updated_where_fleetctl_keeps_the_old_one(kit: Kit) -> None:
+    before = hashes(kit)["nginx_lb.service"]
+    by_hand = "fleetctl cat nginx_lb.service | sed 's/Description=.*/Description=changed/' > /tmp/nginx_lb.service; "
+
+    code, said = fleetctl(kit, f"{by_hand} fleetctl start --block-attempts=5 /tmp/nginx_lb.service")
+
+    assert code == 0
+    assert "differs from local unit file" in said
+    assert hashes(kit)["nginx_lb.service"] == before
+    kit.edit("unit_templates/load_balancer.service.j2", "[Service]", "[Service]\nEnvironment=CHANGED=1")
+    changed = kit("deploy", "--yes", "--json", timeout_s=600).json
+    assert [change["verb"] for change in changed["changes"]] == ["replace"]
+    assert hashes(kit)["nginx_lb.service"] != before
+    kit("verify")
+
+
+def test_a_failed_unit_runs_again_where_fleetctl_does_nothing(kit: Kit) -> None:
+    kit.machine(kit.machine_of("apache@8888.service"), "docker kill apache.8888")
+    wait_for("the failure", lambda: states(kit)["apache@8888.service"].startswith("failed"))
+
+    code, _ = fleetctl(kit, "fleetctl start --block-attempts=5 apache@8888.service")
+    time.sleep(3)
+
+    assert code == 0
+    assert states(kit)["apache@8888.service"].startswith("failed")
+    restarted = kit("deploy", "--yes", "--json", timeout_s=600).json
+    assert {change["verb"] for change in restarted["changes"]} == {"restart"}
+    assert states(kit)["apache@8888.service"] == "active running"
+
+
+def test_replacing_by_hand_leaves_a_unit_that_does_not_stop(kit: Kit) -> None:
+    unit = (
+        "[Service]\nTimeoutStartSec=0\nKillMode=none\nExecStartPre=-/usr/bin/docker rm -f trap\n"
+        "ExecStart=/usr/bin/docker run --name trap user_name/apache /usr/sbin/apache2ctl -D FOREGROUND\n"
+        "ExecStop=/usr/bin/docker stop trap\n"
+    )
+    write = f"printf %s {shlex.quote(unit)} > /tmp/trap.service; fleetctl start --no-block /tmp/trap.service"
+    fleetctl(kit, write)
+    wait_for("its start", lambda: states(kit).get("trap.service") == "active running")
+
+    fleetctl(
+        kit,
+        "sed -i 's/docker stop/docker stop -t 5/' /tmp/trap.service; fleetctl start --replace --no-block /tmp/trap.service",
+    )
+    wait_for("the trap", lambda: "stop-sigterm" in states(kit).get("trap.service", ""), 30)
+
+    assert states(kit)["trap.service"] == "deactivating stop-sigterm"
+    fleetctl(kit, "fleetctl destroy trap.service")
+    for machine in MACHINES:
+        kit.machine(machine, "systemctl kill -s KILL trap.service; docker rm -f trap", code=None)
+
+
+def test_a_running_apache_is_replaced_without_sigterm_or_orphan_and_registers_again(kit: Kit) -> None:
+    kit.edit("unit_templates/service@.service.j2", "[Service]", "[Service]\nEnvironment=REPLACED=1")
+
+    with watching(kit, "core-2") as seen:
+        kit("deploy", "--yes", timeout_s=600)
+
+    assert not [moment for moment, units, _ in seen if "stop-sigterm" in units]
+    for instance in ("7777", "8888"):
+        running = [
+            (
+                t,
+                f"apache@{instance}.service\tactive\trunning"
+                in " ".join(u.split("\n")).replace("\t\t", "\t"),
+            )
+            for t, u, _ in seen
+        ]
+        stopped = next(t for t, up in running if not up)
+        active = next(t for t, up in running if up and t > stopped)
+        keys = [(t, len(k)) for t, _, k in seen if t > stopped]
+        assert active - stopped <= 25
+        assert keys
+    containers = [kit.machine(machine, "docker ps --format '{{.Names}}'").split() for machine in MACHINES]
+    assert sorted(name for found in containers for name in found if name.startswith("apache")) == [
+        "apache.7777",
+        "apache.8888",
+    ]
+    kit("verify", "--wait", "20")
+
+
+def test_what_no_machine_can_take_is_refused_at_once_where_fleetctl_waits_and_says_nothing(kit: Kit) -> None:
+    unit = "[Service]\nExecStart=/bin/sleep 1000\n[X-Fleet]\nMachineMetadata=region=moon\n"
+    write = f"printf %s {shlex.quote(unit)} > /tmp/moon.service"
+    code, said = fleetctl(kit, f"{write}; fleetctl start --block-attempts=2 /tmp/moon.service")
+    assert (code, "timed out waiting" in said) == (1, True)
+    fleetctl(kit, "fleetctl destroy moon.service")
+    before = hashes(kit)
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]", "instances = [7777, 8888, 9991, 9992]")
+
+    refused = kit("deploy", "--yes", code=3)
+
+    assert "no machine can take apache@9992.service, apache-discovery@9992.service" in refused.err or (
+        "no machine can take" in refused.err
+    )
+    assert "conflicts with" in refused.err
+    assert refused.seconds < 15
+    assert hashes(kit) == before
+
+
+def test_an_unknown_key_is_refused_by_lint_where_fleetctl_takes_it(kit: Kit) -> None:
+    unit = "[Service]\nExecStart=/bin/sleep 1000\n[X-Fleet]\nNoSuchOption=1\n"
+    code, said = fleetctl(
+        kit, f"printf %s {shlex.quote(unit)} > /tmp/bad.service; fleetctl submit /tmp/bad.service"
+    )
+    assert code == 0
+    assert "unrecognized requirement" in said
+    fleetctl(kit, "fleetctl destroy bad.service")
+    kit.edit("unit_templates/load_balancer.service.j2", "[X-Fleet]", "[X-Fleet]\nNoSuchOption=1")
+
+    refused = kit("deploy", "--yes", code=3)
+
+    assert "NoSuchOption" in refused.err
+    kit("render")
+    assert "NoSuchOption" in kit("lint", code=1).out
+
+
+def test_destroying_what_does_not_exist_is_said(kit: Kit) -> None:
+    assert fleetctl(kit, "fleetctl destroy nosuch.service")[0] == 0
+
+    refused = kit("destroy", "nosuch", "--yes", code=1)
+
+    assert "no unit nosuch on" in refused.err
+
+
+def test_stop_start_and_restart_do_what_they_say(kit: Kit) -> None:
+    kit("stop", "apache@8888", timeout_s=120)
+    stopped = states(kit)
+    kit("start", "apache@8888", "apache-discovery@8888", timeout_s=120)
+    kit("restart", "apache@7777", timeout_s=120)
+    kit("start", "apache-discovery@7777", timeout_s=120)
+
+    assert stopped["apache@8888.service"].split()[0] in ("inactive", "failed")
+    assert set(states(kit).values()) == {"active running"}
+    kit("verify", "--wait", "40")
+
+
+def test_a_unit_of_that_name_that_is_not_the_projects_is_refused(kit: Kit) -> None:
+    unit = "[Service]\nExecStart=/bin/sleep 1000\n"
+    names = "apache@9999.service"
+    fleetctl(kit, f"printf %s {shlex.quote(unit)} > /tmp/{names}; fleetctl start --no-block /tmp/{names}")
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]", "instances = [7777, 8888, 9999]")
+
+    refused = kit("deploy", "--yes", code=3)
+
+    assert "apache@9999.service" in refused.err
+    fleetctl(kit, f"fleetctl destroy {names}")
+
+
+@contextmanager
+def fleetd_down(kit: Kit, *machines: str) -> Iterator[None]:
+    """Kill fleetd without letting it hand its units over, for less than the 30 s that fleet waits."""
+    kill = (
+        "mkdir -p /run/systemd/system/fleet.service.d; "
+        "printf '[Service]\\nRestart=no\\n' > /run/systemd/system/fleet.service.d/down.conf; systemctl daemon-reload; "
+        "systemctl kill -s KILL fleet; systemctl stop fleet.socket"
+    )
+    for machine in machines:
+        kit.machine(machine, kill, code=None)
+    try:
+        yield
+    finally:
+        for machine in machines:
+            kit.machine(
+                machine,
+                "rm -r /run/systemd/system/fleet.service.d; systemctl daemon-reload; systemctl start fleet.socket fleet",
+            )
+        wait_for(
+            "fleet's return",
+            lambda: (
+                fleetctl(kit, "fleetctl list-machines --no-legend")[1].count("core")
+                or len(fleetctl(kit, "fleetctl list-machines --no-legend")[1].splitlines()) == len(MACHINES)
+            ),
+        )
+
+
+def test_where_fleet_is_down_on_the_first_machine_the_next_is_asked(kit: Kit) -> None:
+    with fleetd_down(kit, "core-1"):
+        failed = fleetctl(kit, "fleetctl list-units", on="core-1")
+        again = kit("deploy", "--yes", "--json").json
+
+    assert failed[0] == 1
+    assert again["changed"] is False
+
+
+def test_where_fleet_is_down_everywhere_it_is_exit_4(kit: Kit) -> None:
+    with fleetd_down(kit, *MACHINES):
+        refused = kit("deploy", "--yes", code=4)
+
+    assert "fleet answers on no machine of lab" in refused.err
+    assert all(f"{machine}: " in refused.err for machine in MACHINES)
+
+
+def test_a_killed_machine_is_said_and_fleet_moves_its_units(kit: Kit) -> None:
+    machine = kit.machine_of("apache@8888.service")
+
+    lab_command("kill", machine)
+    try:
+        status = kit("status", "--json", code=4).json
+        broken = kit("verify", "--json", code=None).json
+        kit("verify", "--wait", "180", timeout_s=400)
+        moved = kit.machine_of("apache@8888.service")
+        again = kit("deploy", "--yes", "--json").json
+    finally:
+        lab_command("revive", machine)
+
+    states_of = {found["name"]: found["state"] for found in status["machines"]}
+    links = {
+        f"{chain['unit']} {link['link']}": link["state"]
+        for chain in broken["chains"]
+        for link in chain["links"]
+    }
+    assert states_of[machine] == "unreachable"
+    assert links["apache@8888.service request"] != "ok"
+    assert links["apache@7777.service unit"] == "ok"
+    assert moved != machine
+    assert again["changed"] is False
+    assert any("given it up" in note for note in again["notes"])
