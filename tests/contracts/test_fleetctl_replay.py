@@ -82,8 +82,8 @@ def nginx_can_start(world: World) -> None:
 
 # What happened in the world between one line and the next, before the line of that title.
 BEFORE: Mapping[str, tuple[Callable[[World], object], ...]] = {
-    # an agent's round, until it has noticed what was destroyed
-    "empty units": (lambda world: world.waits(6),),
+    # two rounds of the agents: each takes one of the two units away that a machine had
+    "empty units": (lambda world: world.waits(11),),
     # two rounds and a start
     "units, three instances": (lambda world: world.waits(8),),
     # the 90 s of the Apaches in stop-sigterm are over; they were started since, and so come up

@@ -136,4 +136,5 @@ def _unknown_command(command: str, version: tuple[int, ...]) -> str:
     alike = [name for name in sorted(COMMANDS) if name.startswith(command)]
     meant = "".join(f"\t{name}\n" for name in alike)
     suggestion = f"\nDid you mean this?\n{meant}\n" if alike else ""
-    return f"Error: {said}\n{suggestion}Run 'fleetctl --help' for usage.\ncannot execute cmdFleet: {said}\n"
+    hint = "Run 'fleetctl --help' for usage."
+    return f"Error: {said}\n{suggestion}{hint}\ncannot execute cmdFleet: {said}\n{suggestion}"

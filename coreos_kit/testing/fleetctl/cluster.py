@@ -6,6 +6,7 @@ fleet's own (its watches sleep a second, its rounds come every two and five): mo
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import ceil
 
 from coreos_kit.model.names import UnitName
 from coreos_kit.placement import Placements, PlacementUnit, place
@@ -19,9 +20,9 @@ from coreos_kit.testing.fleetctl.members import (
     Loaded,
     Member,
     Published,
+    Watch,
 )
 
-REACTION_S = 1.0  # a watch that has seen a change sleeps before it says so
 ENGINE_ROUND_S = 2.0
 AGENT_ROUND_S = 5.0
 PUBLISH_ROUND_S = 1.0
@@ -31,12 +32,12 @@ _QUIET_S = 2 * AGENT_ROUND_S + ENGINE_ROUND_S  # after that much silence nothing
 
 @dataclass(slots=True)
 class FleetCluster:
-    """A cluster at a moment, `now`. Whoever changes it says so with `changed`."""
+    """A cluster at a moment, `now`."""
 
     members: list[Member]
     jobs: dict[str, Job] = field(default_factory=dict)
     now: float = 0.0
-    engine_at: float = 0.0
+    engine: Watch = field(default_factory=Watch)
     changed_at: float = 0.0
 
     def member(self, id_: str) -> Member | None:
@@ -61,24 +62,26 @@ class FleetCluster:
         """Put a unit into the registry, or another text in its place; either way it becomes inactive."""
         job = self.jobs.setdefault(name, Job(name, text))
         job.text, job.desired = text, INACTIVE
-        self.changed()
+        self._changed(
+            is_of_interest=False
+        )  # the text comes first, and for a second nobody hears of the state
+        self._changed()
 
     def set_desired(self, name: str, desired: str) -> None:
         """Change what a unit shall be."""
         self.jobs[name].desired = desired
-        self.changed()
+        self._changed()
 
     def destroy(self, name: str) -> None:
-        """Forget a unit. No watch tells of that: the agent finds out in its next round."""
+        """Forget a unit. That is no change of interest: engine and agent find out in their rounds."""
         del self.jobs[name]
-        self.changed_at = self.now
+        self._changed(is_of_interest=False)
 
-    def changed(self) -> None:
-        """Wake engine and agents, which takes them a second."""
+    def _changed(self, *, is_of_interest: bool = True) -> None:
+        """Let engine and agents know of a change in the registry."""
         self.changed_at = self.now
-        self.engine_at = min(self.engine_at, self.now + REACTION_S)
-        for member in self.members:
-            member.agent_at = min(member.agent_at, self.now + REACTION_S)
+        for watch in (self.engine, *(member.watch for member in self.members)):
+            watch.hear(self.now, is_of_interest=is_of_interest)
 
     def take_fleetd(self, member: Member, *, power: bool) -> None:
         """Stop a machine's fleetd, or the machine; within the TTL the cluster takes it for dead."""
@@ -92,8 +95,8 @@ class FleetCluster:
         """Let a machine, or its fleetd, come back."""
         member.has_power = member.has_fleetd = member.is_listed = True
         member.gone_at = None
-        member.agent_at = self.now + REACTION_S
-        self.changed()
+        member.watch = Watch(self.now)
+        self.changed_at = self.now
 
     def advance(self, to: float) -> None:
         """Let everything happen that is due until then, in order."""
@@ -102,17 +105,18 @@ class FleetCluster:
                 break
             self._happen(max(due, self.now))
         self.now = to
-        for member in self.members:  # rounds in which nothing could happen are not gone through
-            member.agent_at = max(member.agent_at, to)
-            member.publish_at = max(member.publish_at, to)
-        self.engine_at = max(self.engine_at, to)
+        # Rounds in which nothing could happen are not gone through, but keep their beat.
+        self.engine.at = _next_round(self.engine.at, ENGINE_ROUND_S, to)
+        for member in self.members:
+            member.watch.at = _next_round(member.watch.at, AGENT_ROUND_S, to)
+            member.publish_at = _next_round(member.publish_at, PUBLISH_ROUND_S, to)
 
     def _due(self) -> Iterator[tuple[float, Member | None]]:
         if any(member.is_working for member in self.members):
-            yield self.engine_at, None
+            yield self.engine.at, None
         for member in self.members:
             if member.is_working:
-                yield member.agent_at, member
+                yield member.watch.at, member
                 yield member.publish_at, member
                 yield member.heartbeat_at, member
             if member.gone_at is not None:
@@ -139,23 +143,23 @@ class FleetCluster:
                 self.changed_at = now
             if member.gone_at is not None and member.gone_at <= now:
                 member.gone_at, member.is_listed, member.published = None, False, {}
-                self.changed()
-        if self.engine_at <= now and any(member.is_working for member in self.members):
-            self.engine_at = now + ENGINE_ROUND_S
+                self.changed_at = now
+        if self.engine.at <= now and any(member.is_working for member in self.members):
+            self.engine.at = now + ENGINE_ROUND_S
             self._schedule()
         for member in self.members:
             if member.is_working:
                 self._agent(member)
 
     def _agent(self, member: Member) -> None:
-        if member.agent_at <= self.now:
-            member.agent_at = self.now + AGENT_ROUND_S
+        if member.watch.at <= self.now:
+            member.watch.at = self.now + AGENT_ROUND_S
             self._reconcile(member)
         if member.heartbeat_at <= self.now:
             member.heartbeat_at = self.now + HEARTBEAT_S
             for name, known in member.agent.items():
-                if known.launched and (job := self.jobs.get(name)) is not None and not job.heartbeat:
-                    job.heartbeat = member.id
+                if known.launched:
+                    self._beat(name, member.id)
         if member.publish_at <= self.now:
             member.publish_at = self.now + PUBLISH_ROUND_S
             states = {
@@ -175,10 +179,10 @@ class FleetCluster:
             name = UnitName.parse(job.name)
             target = "" if job.desired == INACTIVE else placements.machine_of.get(name, "")
             everywhere = sorted(placements.globals.get(name, frozenset())) if job.desired != INACTIVE else []
-            moved = moved or (job.target, job.everywhere) != (target, everywhere)
+            moved = moved or job.target != target  # where a global unit goes is for the agents to find out
             job.target, job.everywhere = target, everywhere
         if moved:
-            self.changed()
+            self._changed()
 
     @staticmethod
     def _placements(jobs: Iterable[Job]) -> Placements:
@@ -188,35 +192,42 @@ class FleetCluster:
         )
 
     def _reconcile(self, member: Member) -> None:
-        """Bring a machine to what the registry says: unload, then load, then start and stop."""
+        """Bring a machine to what the registry says: unload, then load, then start and stop.
+
+        systemd has forgotten a unit that was unloaded, unless it failed or is still dying. fleetd then asks
+        it to reset the unit, takes its answer for a failure, and leaves the rest for the next round.
+        """
         here = {
             name: job
             for name, job in sorted(self.jobs.items())
             if job.desired != INACTIVE and (job.target == member.id or member.id in job.everywhere)
         }
-        stale = [
-            name
-            for name, known in sorted(member.agent.items())
-            if name not in here or known.hash != here[name].hash
-        ]
-        for name in stale:
+        for name, known in sorted(member.agent.items()):
+            if name in here and known.hash == here[name].hash:
+                continue
             del member.agent[name]
             self._beat(name, "")
-            member.host.unload(name, self.now)
-        fresh = [name for name in here if name not in member.agent]
-        for name in fresh:
-            member.agent[name] = Loaded(here[name].hash)
-            member.host.load(name, here[name].text)
-        changed = bool(stale or fresh)
+            self.changed_at = self.now
+            if not member.host.unload(name, self.now):
+                return
+        for name, job in here.items():
+            if name not in member.agent:
+                member.agent[name] = Loaded(job.hash)
+                member.host.load(name, job.text)
+                self.changed_at = self.now
         for name, job in here.items():
             known = member.agent[name]
             if known.launched != (job.desired == LAUNCHED):
-                changed, known.launched = True, job.desired == LAUNCHED
+                known.launched, self.changed_at = job.desired == LAUNCHED, self.now
                 self._beat(name, member.id if known.launched else "")
                 (member.host.start if known.launched else member.host.stop)(name, self.now)
-        if changed:
-            self.changed_at = self.now
 
     def _beat(self, name: str, machine_id: str) -> None:
-        if name in self.jobs:
-            self.jobs[name].heartbeat = machine_id
+        job = self.jobs.get(name)
+        if job is not None and job.heartbeat != machine_id:
+            job.heartbeat = machine_id
+            self._changed(is_of_interest=False)
+
+
+def _next_round(at: float, every_s: float, now: float) -> float:
+    return at if at >= now else at + ceil((now - at) / every_s) * every_s

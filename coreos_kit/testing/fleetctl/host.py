@@ -82,25 +82,28 @@ class Host:
         self._stop_bound(name, now, "Requires", "BindsTo")
         self.step(now)
 
-    def unload(self, name: str, now: float) -> None:
+    def unload(self, name: str, now: float) -> bool:
         """Stop a unit and take its file away in the same moment, which is before its stop command has run.
 
         systemd then knows no stop command any more and has only SIGTERM; a `docker run` passes it on to a
         container that may not listen. After 90 s the client is killed, and the container runs on.
+        Tells whether systemd still knows the unit, which it does where it failed or is on its way down.
         """
         self.stop(name, now)
         self.files.pop(name, None)
         run = self.runs.get(name)
         if run is None:
-            return
+            return False
         if run.active == "deactivating" and run.sub == "stop":
             told = self._told(name, run)
             if told.ignores_sigterm:
                 self._goes(run, "deactivating", "stop-sigterm", now + told.stop_timeout_s)
             else:
                 self._end(name, run, now, failed=False)
+        is_known = run.active in {"deactivating", "failed"}
         if run.active != "deactivating":
-            del self.runs[name]
+            self.runs.pop(name, None)
+        return is_known
 
     def step(self, now: float) -> bool:
         """Let everything happen that is due; tell whether anything did."""

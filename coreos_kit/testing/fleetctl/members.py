@@ -11,6 +11,27 @@ from coreos_kit.units.x_fleet import Requirements
 INACTIVE, LOADED, LAUNCHED = "inactive", "loaded", "launched"
 
 HEARTBEAT_S = 24.0
+DEAF_S = 1.0
+
+
+@dataclass(slots=True)
+class Watch:
+    """When engine or agent go their next round, and until when they hear of no change.
+
+    fleet's watch takes one change, sleeps a second, and then says so if the change was one of interest.
+    What comes in that second is missed, and has to wait for the round.
+    """
+
+    at: float = 0.0
+    deaf_until: float = 0.0
+
+    def hear(self, now: float, *, is_of_interest: bool) -> None:
+        """Take a change in, unless it falls into the second after another."""
+        if now < self.deaf_until:
+            return
+        self.deaf_until = now + DEAF_S
+        if is_of_interest:
+            self.at = min(self.at, now + DEAF_S)
 
 
 @dataclass(slots=True)
@@ -68,7 +89,7 @@ class Member:
     has_fleetd: bool = True
     gone_at: float | None = None  # when the cluster takes it for dead
     is_listed: bool = True
-    agent_at: float = 0.0
+    watch: Watch = field(default_factory=Watch)
     publish_at: float = 0.0
     heartbeat_at: float = HEARTBEAT_S
     agent: dict[str, Loaded] = field(default_factory=dict)

@@ -37,4 +37,4 @@ def script(
         "COREOS_KIT_FLEETCTL_MACHINE": machine_id,
     }
     words = [f"{name}={value}" for name, value in settings.items()]
-    return f'#!/bin/sh\nexec env {shlex.join([*words, python, program])} "$@"\n'
+    return f'#!/bin/sh\nexec env {shlex.join([*words, *shlex.split(python), program])} "$@"\n'

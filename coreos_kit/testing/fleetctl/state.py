@@ -11,7 +11,7 @@ from typing import Any
 from coreos_kit.ports import Clock
 from coreos_kit.testing.fleetctl.cluster import FleetCluster
 from coreos_kit.testing.fleetctl.host import Host, Run
-from coreos_kit.testing.fleetctl.members import Job, Loaded, Member, Published
+from coreos_kit.testing.fleetctl.members import Job, Loaded, Member, Published, Watch
 from coreos_kit.testing.fleetctl.processes import Story
 
 LATEST = "1.0.0"
@@ -69,6 +69,7 @@ def read_kept(said: dict[str, Any]) -> Kept:
         cluster=FleetCluster(
             **cluster
             | {
+                "engine": Watch(**cluster["engine"]),
                 "members": [_member(member) for member in cluster["members"]],
                 "jobs": {name: Job(**job) for name, job in cluster["jobs"].items()},
             }
@@ -83,6 +84,7 @@ def _member(said: dict[str, Any]) -> Member:
     return Member(
         **said
         | {
+            "watch": Watch(**said["watch"]),
             "agent": {name: Loaded(**known) for name, known in said["agent"].items()},
             "published": {name: Published(**state) for name, state in said["published"].items()},
             "host": Host(
