@@ -43,7 +43,7 @@ class Store(Protocol):
 def store_for(settings: Settings) -> Store:
     """Return the store of the API that the unit names."""
     kind = EtcdV2 if settings.etcd_api == "v2" else EtcdV3
-    return kind(settings.etcd_host, settings.etcd_port, settings.prefix)
+    return kind(settings.etcd_host, settings.etcd_port, settings.prefix, settings.access)
 
 
 def follow(

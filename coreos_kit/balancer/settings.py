@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Callable, List, Mapping, Optional, Tuple, TypeVar
 
+from .access import OPEN, Access
 from .pool import parse_networks, shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
@@ -41,6 +42,7 @@ class Settings:
     upstream: str
     listen_port: int
     renew_s: int
+    access: Access = OPEN
 
     @property
     def hold_s(self) -> float:
@@ -124,15 +126,25 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     listen = take("LISTEN_PORT", _port, "80", "a port from 1 to 65535")
     renew = take("RENEW_S", _seconds, "10", "whole seconds from 1 to 3600")
 
+    scheme = take("ETCD_SCHEME", _matching(re.compile("https?")), "http", "http or https")
+    files = take("ETCD_FILES", _folder, "", "a folder that is there") if environ.get("ETCD_FILES") else ""
+
     if problems:
         raise BadSettings(problems)
     # With no problem recorded nothing is None, which a type checker can't see.
     assert host and port and api and prefix and networks and upstream and listen and renew  # noqa: PT018, S101
-    return Settings(host, port, api, prefix, networks, upstream, listen, renew)
+    access = Access(scheme or "http", files or "")
+    return Settings(host, port, api, prefix, networks, upstream, listen, renew, access)
 
 
 def _address(text: str) -> str:
     return text if _HOST_NAME.fullmatch(text) else str(ipaddress.ip_address(text))
+
+
+def _folder(text: str) -> str:
+    if not os.path.isdir(text):
+        raise ValueError(text)
+    return text
 
 
 def _port(text: str) -> int:

@@ -10,6 +10,7 @@ import socket
 import time
 from typing import Any, Iterator, List, Optional, Tuple
 
+from .access import OPEN, Access
 from .pool import shown
 
 CONNECT_S = 2.0
@@ -128,21 +129,30 @@ class Answer:
 
 @contextlib.contextmanager
 def ask(
-    address: Tuple[str, int], method: str, path: str, body: bytes = b"", *, answer_s: float = ANSWER_S
+    address: Tuple[str, int],
+    method: str,
+    path: str,
+    body: bytes = b"",
+    *,
+    access: Access = OPEN,
+    authorization: str = "",
+    answer_s: float = ANSWER_S,
 ) -> Iterator[Answer]:
     """Send one request on a connection of its own, and give back the answer once its headers are there.
 
     `answer_s` is the wait for the headers. Whatever the network does, also while the answer is read,
     is raised as `Unreachable`.
     """
-    connection = http.client.HTTPConnection(*address, timeout=CONNECT_S)
     with contextlib.ExitStack() as at_the_end:
-        at_the_end.callback(connection.close)
         try:
+            connection = access.connection(address, CONNECT_S)
+            at_the_end.callback(connection.close)
             connection.connect()
             sock: socket.socket = connection.sock
             sock.settimeout(answer_s)
             headers = {"Content-Type": "application/json"} if body else {}
+            if authorization:
+                headers["Authorization"] = authorization
             connection.request(method, path, body or None, headers)
             response = connection.getresponse()
             at_the_end.callback(response.close)  # one without a length keeps the socket open by itself

@@ -3,7 +3,6 @@
 import base64
 import json
 import socket
-import subprocess
 import threading
 import time
 import urllib.request
@@ -19,7 +18,15 @@ from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.project import EtcdApi, EtcdSettings
 from coreos_kit.ports import EtcdStore
 from coreos_kit.testing.runner import FakeRunner
-from coreos_kit.testing.servers import ETCD, SSHD, EtcdServer, free_port, running_etcd, running_sshd
+from coreos_kit.testing.servers import (
+    ETCD,
+    SSHD,
+    EtcdServer,
+    free_port,
+    make_certificates,
+    running_etcd,
+    running_sshd,
+)
 
 pytestmark = pytest.mark.real
 
@@ -296,17 +303,3 @@ def test_https_with_a_client_certificate(tmp_path: Path, api: EtcdApi) -> None:
             with open_store(stranger, api, {}, timeout_s=2) as store:
                 with pytest.raises(Unreachable):
                     store.entries("/services")
-
-
-def make_certificates(folder: Path) -> None:
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True, cwd=folder)
-
-    new = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"]
-    openssl(*new, "-keyout", "ca.key", "-out", "ca.crt", "-subj", "/CN=ca")
-    for name in ("server", "client"):
-        openssl(
-            *new, "-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}",
-            "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE",
-            "-CA", "ca.crt", "-CAkey", "ca.key",
-        )  # fmt: skip

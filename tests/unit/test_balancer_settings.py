@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from coreos_kit.balancer.access import Access
 from coreos_kit.balancer.nginx_conf import render_nginx_conf
 from coreos_kit.balancer.pool import parse_networks
 from coreos_kit.balancer.settings import BadSettings, Paths, Settings, settings_from
@@ -22,6 +23,23 @@ DEFAULTS = Settings(
 def test_etcds_address_and_the_pools_network_are_enough() -> None:
     assert settings_from(LEAST) == DEFAULTS
     assert DEFAULTS.hold_s == 12
+
+
+def test_how_etcd_is_spoken_to_can_be_told(tmp_path: Path) -> None:
+    told = settings_from({**LEAST, "ETCD_SCHEME": "https", "ETCD_FILES": str(tmp_path)})
+
+    assert told.access == Access("https", str(tmp_path))
+    assert DEFAULTS.access == Access("http", "")
+
+
+def test_a_login_is_read_anew_each_time(tmp_path: Path) -> None:
+    access = Access("http", str(tmp_path))
+    seen = [access.login()]
+    for text in ("kit:a:b", "kit:"):
+        (tmp_path / "login").write_text(text)
+        seen.append(access.login())
+
+    assert seen == [None, ("kit", "a:b"), ("kit", "")]
 
 
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
@@ -54,6 +72,8 @@ def test_everything_can_be_told() -> None:
         ("HOST_IP", "etcd."),
         ("HOST_IP", "10.132.0.256"),
         ("HOST_IP", "10.132.0.11:2379"),
+        ("ETCD_SCHEME", "ftp"),
+        ("ETCD_FILES", "/is/not/there"),
         ("ETCD_PORT", "0"),
         ("ETCD_PORT", "65536"),
         ("ETCD_PORT", "+80"),
