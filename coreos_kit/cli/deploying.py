@@ -72,20 +72,29 @@ def verify_command(
     wait: Annotated[
         int, typer.Option("--wait", metavar="S", min=0, help="Look again until all holds, so long at most.")
     ] = 0,
+    fix: Annotated[
+        bool,
+        typer.Option("--fix", help="Mend what is safe: stale keys, orphaned containers, edited unit files."),
+    ] = False,
+    yes: YesOpt = False,
 ) -> None:
     """Prove the chain from every unit to a request it served.
+
+    And that nothing stands beside it: no key, container, unit or pool entry that it does not explain.
 
     Exits 0 only if every link holds, 1 if one is broken, 4 if something could not be looked at.
 
     Example: coreos-kit verify --wait 30
     """
-    from coreos_kit.cli import show, wiring
+    from coreos_kit.cli import show, show_verify, wiring
+    from coreos_kit.ops.mend import Fixed, mend
     from coreos_kit.ops.verify import verify
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         verdict = verify(session, wait_s=wait)
-    show.verdict(ctx.obj, session.cluster, verdict)
-    raise typer.Exit(verdict.exit_code)
+        fixed = mend(session, verdict, show_verify.asking(yes=yes)) if fix else Fixed(verdict)
+    show_verify.verdict(ctx.obj, session.cluster, fixed)
+    raise typer.Exit(fixed.verdict.exit_code)
 
 
 def _options(

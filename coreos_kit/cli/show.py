@@ -5,15 +5,15 @@ from collections.abc import Iterator, Mapping
 
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
+from coreos_kit.cli.show_verify import summary, verdict_body
 from coreos_kit.errors import InvalidUnit
-from coreos_kit.model.chain import State, Verdict
+from coreos_kit.model.chain import Verdict
 from coreos_kit.model.plan import Plan, UnitChange, Verb
 from coreos_kit.model.project import Cluster
 from coreos_kit.ops.deploy import DeployResult
 from coreos_kit.units.fleet_hash import fleet_text
 
 _SIGNS = {Verb.CREATE: "+", Verb.REPLACE: "~", Verb.RESTART: "!", Verb.REMOVE: "-", Verb.MOVE: ">"}
-_MARKS = {State.OK: "ok", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown"}
 
 
 def progress(text: str) -> None:
@@ -128,68 +128,4 @@ def deployed(settings: Settings, cluster: Cluster, result: DeployResult, verdict
         machines = {change.machine for change in made.changes} | set(made.environments) | set(made.files)
         changes = output.counted(len(made.changes), "change")
         output.line(f"deployed: {changes} on {output.counted(len(machines), 'machine')}")
-    output.line(_summary(verdict))
-
-
-def verdict_body(verdict: Verdict) -> Mapping[str, object]:
-    """Return a verdict as JSON's keys."""
-    return {
-        "ok": verdict.ok,
-        "broken": verdict.count(State.BROKEN),
-        "unknown": verdict.count(State.UNKNOWN),
-        "unreachable": verdict.unreachable,
-        "chains": [
-            {
-                "unit": chain.unit,
-                "machine": chain.machine,
-                "links": [
-                    {
-                        "link": link.name,
-                        "state": link.state,
-                        "machine": link.machine,
-                        "expected": link.expected,
-                        "seen": link.seen,
-                        "remedy": link.remedy,
-                    }
-                    for link in chain.links
-                ],
-            }
-            for chain in verdict.chains
-        ],
-    }
-
-
-def verdict(settings: Settings, cluster: Cluster, found: Verdict) -> None:
-    """Show every link, then what is wrong with those that don't hold."""
-    if settings.json:
-        output.print_json("verify", {"cluster": cluster.name, **verdict_body(found)})
-        return
-    columns = list(dict.fromkeys(link.name.value for link in found.links))
-    rows = []
-    for chain in found.chains:
-        states = {link.name.value: _MARKS[link.state] for link in chain.links}
-        rows.append([chain.unit, chain.machine or "-", *(states.get(column, "") for column in columns)])
-    output.table(["unit", "machine", *columns], rows)
-    for text in found.unreachable:
-        output.line(f"unreachable: {text}", style="red")
-    for chain in found.chains:
-        for link in chain.links:
-            if link.state is not State.OK:
-                output.line()
-                output.line(
-                    f"{_MARKS[link.state]}: {link.name} of {chain.unit} on {link.machine or 'no machine'}"
-                )
-                output.line(f"  expected: {link.expected}")
-                output.line(f"  seen:     {link.seen}")
-                if link.remedy:
-                    output.line(f"  remedy:   {link.remedy}")
-    output.line()
-    output.line(_summary(found))
-
-
-def _summary(found: Verdict) -> str:
-    total = len(found.links)
-    if found.ok:
-        return f"verified: all {output.counted(total, 'link')} hold"
-    broken, unknown = found.count(State.BROKEN), found.count(State.UNKNOWN)
-    return f"not verified: of {output.counted(total, 'link')} {broken} broken, {unknown} unknown"
+    output.line(summary(verdict))

@@ -36,7 +36,7 @@ def mends_of(verdict: Verdict) -> tuple[Mend, ...]:
     return tuple(dict.fromkeys(ghost.mend for ghost in verdict.ghosts if ghost.mend))
 
 
-def fix(session: Session, verdict: Verdict, confirm: Callable[[Sequence[Mend]], None]) -> Fixed:
+def mend(session: Session, verdict: Verdict, confirm: Callable[[Sequence[Mend]], None]) -> Fixed:
     """Mend what is safe, once `confirm` has let it pass, and look again; the rest stays as it is.
 
     Looks once more before it touches anything: while somebody thought about the question, a machine may have
@@ -47,25 +47,25 @@ def fix(session: Session, verdict: Verdict, confirm: Callable[[Sequence[Mend]], 
         return Fixed(verdict)
     confirm(mends)
     still = set(mends_of(verify(session)))
-    mended = tuple(Mended(mend, _attempt(session, mend) if mend in still else _IT_CHANGED) for mend in mends)
+    mended = tuple(Mended(one, _attempt(session, one) if one in still else _IT_CHANGED) for one in mends)
     return Fixed(verify(session, wait_s=SETTLE_S, until=lambda seen: _has_settled(verdict, seen)), mended)
 
 
-def _attempt(session: Session, mend: Mend) -> str:
-    session.progress(str(mend))
+def _attempt(session: Session, one: Mend) -> str:
+    session.progress(str(one))
     try:
-        return "" if _apply(session, mend) else _IT_CHANGED
+        return "" if _apply(session, one) else _IT_CHANGED
     except KitError as error:
         return str(error)
 
 
-def _apply(session: Session, mend: Mend) -> bool:
-    if isinstance(mend, DeleteKey):
-        return session.store().delete_if_value(mend.key, mend.value)
-    if isinstance(mend, RemoveContainer):
-        session.engines[mend.machine].remove_container(mend.id)
+def _apply(session: Session, one: Mend) -> bool:
+    if isinstance(one, DeleteKey):
+        return session.store().delete_if_value(one.key, one.value)
+    if isinstance(one, RemoveContainer):
+        session.engines[one.machine].remove_container(one.id)
         return True
-    session.driver.apply(Change(mend.machine, write={mend.unit: mend.text}))
+    session.driver.apply(Change(one.machine, write={one.unit: one.text}))
     return True
 
 

@@ -29,6 +29,8 @@ class FakeMachine:
     active: set[UnitName] = field(default_factory=set)
     environment: str | None = None
     is_down: bool = False
+    started: dict[UnitName, str] = field(default_factory=dict)  # the text that each was started from
+    strays: list[ObservedContainer] = field(default_factory=list)  # containers that no unit runs
 
 
 @dataclass(slots=True)
@@ -49,7 +51,8 @@ class FakeClock:
 class FakeCluster:
     """Driver, prober and etcd store at once. `log` says what was asked of which machine, in order.
 
-    `broken` names units that never become active; `images` are what an engine can pull.
+    `broken` names units that never become active; `images` are what an engine can pull; `planted` are keys
+    that no sidekick wrote.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -66,6 +69,7 @@ class FakeCluster:
         }
         self.broken: set[UnitName] = set()
         self.images: dict[str, str] = {}
+        self.planted: list[EtcdEntry] = []
         self.log: list[str] = []
         self.etcd_is_down = False
 
@@ -112,7 +116,9 @@ class FakeCluster:
         if change.environment is not None:
             machine.environment = change.environment
             self.log.append(f"{machine.name}: environment")
-        machine.active |= {name for name in change.start if name in machine.files and name not in self.broken}
+        came = {name for name in change.start if name in machine.files and name not in self.broken}
+        machine.active |= came
+        machine.started |= {name: machine.files[name] for name in came}
         return tuple(_outcome(machine, name) for name in (*change.stop, *change.remove, *change.start))
 
     def apply_all(
@@ -157,7 +163,19 @@ class FakeCluster:
             sorted((e for e in self._registrations() if e.key.startswith(f"{prefix}/")), key=lambda e: e.key)
         )
 
+    def delete_if_value(self, key: str, value: str) -> bool:
+        """See `ports.EtcdStore.delete_if_value`; what a live sidekick keeps is back at once."""
+        if self.etcd_is_down:
+            raise Unreachable("etcd does not answer")
+        there = [entry for entry in self.entries("") if (entry.key, entry.value) == (key, value)]
+        self.planted = [entry for entry in self.planted if entry not in there]
+        self.log.append(f"etcd: delete {key}")
+        return bool(there)
+
     def _registrations(self) -> list[EtcdEntry]:
+        return [*self._kept_alive(), *self.planted]
+
+    def _kept_alive(self) -> list[EtcdEntry]:
         return [
             _entry(service.registration, machine, name)
             for machine in self.machines.values()
@@ -219,6 +237,12 @@ class FakeEngine:
             raise CommandFailed(f"{self.machine}: can't pull {name}: not found", machine=self.machine)
         return self.cluster.images[name]
 
+    def remove_container(self, container_id: str) -> None:
+        """See `ports.Engine.remove_container`."""
+        machine = self.cluster.machines[self.machine]
+        machine.strays = [stray for stray in machine.strays if stray.id != container_id]
+        self.cluster.log.append(f"{self.machine}: remove container {container_id}")
+
 
 def _entry(registration: Registration, machine: FakeMachine, sidekick: UnitName) -> EtcdEntry:
     instance = sidekick.instance or ""
@@ -232,6 +256,7 @@ def _entry(registration: Registration, machine: FakeMachine, sidekick: UnitName)
 
 def _snapshot(machine: FakeMachine) -> ObservedMachine:
     units = []
+    active = sorted(machine.active)
     for name, text in sorted(machine.files.items()):
         owner = owner_of(text)
         state = ("active", "running") if name in machine.active else ("inactive", "dead")
@@ -239,6 +264,7 @@ def _snapshot(machine: FakeMachine) -> ObservedMachine:
             ObservedUnit(
                 name, machine.name, text, "loaded", *state, f"/etc/systemd/system/{name}",
                 project=owner.project, service=owner.service,
+                is_older_than_file=machine.started.get(name) != text,
             )
         )  # fmt: skip
     return ObservedMachine(
@@ -249,8 +275,9 @@ def _snapshot(machine: FakeMachine) -> ObservedMachine:
         public_ip=machine.public_ip,
         metadata=machine.metadata,
         units=tuple(units),
-        containers=tuple(
-            ObservedContainer(container_name(name), "c", "running", "", "") for name in sorted(machine.active)
+        containers=(
+            *(ObservedContainer(container_name(name), "c", "running", "", "") for name in active),
+            *machine.strays,
         ),
         environment=machine.environment,
     )

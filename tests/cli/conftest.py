@@ -16,11 +16,12 @@ from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import Unreachable
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, MachineEntry
+from coreos_kit.model.project import Cluster, EtcdApi, MachineEntry
 from coreos_kit.ops.render import read_sources
 from coreos_kit.ops.session import Session
 from coreos_kit.ports import EtcdStore
 from coreos_kit.testing.cluster import FakeClock, FakeCluster, FakeEngine
+from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 from coreos_kit.testing.runner import Answer, FakeRunner
 
@@ -57,7 +58,7 @@ class Site(FakeCluster):
         super().__init__(cluster)
         self.images = {"user_name/apache": APACHE, "user_name/nginx_lb": NGINX}
         self.mute: set[str] = set()  # sidekicks that run, but register nothing
-        self.planted: list[EtcdEntry] = []  # keys that no sidekick wrote
+        self.other_api = FakeEtcdStore(EtcdApi.V2)
         self.journals: dict[str, list[dict[str, object]]] = {name: [] for name in self.machines}
         self.codes: dict[str, int] = {}  # of the programs that run on every machine
         self.runners = {name: self._runner(name) for name in self.machines}
@@ -72,10 +73,9 @@ class Site(FakeCluster):
         self.machines[machine].is_down = True
         self.runners[machine].is_down = True
 
-    def _registrations(self) -> list[EtcdEntry]:
+    def _kept_alive(self) -> list[EtcdEntry]:
         muted = {f":{UnitName.parse(unit).instance}" for unit in self.mute}
-        own = [entry for entry in super()._registrations() if not entry.value.endswith(tuple(muted))]
-        return [*own, *self.planted]
+        return [entry for entry in super()._kept_alive() if not entry.value.endswith(tuple(muted))]
 
     def _runner(self, name: str) -> FakeRunner:
         runner = FakeRunner(name)
@@ -145,6 +145,7 @@ class Kit:
             store=store,
             clock=self.clock,
             progress=progress,
+            other_store=lambda: site.other_api,
         )
 
 

@@ -1,0 +1,126 @@
+"""What verify found, link by link and ghost by ghost, and what its --fix did."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from coreos_kit.cli import output
+from coreos_kit.cli.asking import confirm
+from coreos_kit.cli.settings import Settings
+from coreos_kit.model.chain import Link, State, Verdict
+from coreos_kit.model.ghosts import Ghost, Mend
+from coreos_kit.model.project import Cluster
+from coreos_kit.ops.mend import Fixed
+
+MOST_GHOSTS = 50  # on one screen; --json has all of them
+
+_MARKS = {State.OK: "ok", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown"}
+
+
+def asking(*, yes: bool) -> Callable[[Sequence[Mend]], None]:
+    """Return how --fix asks before it does anything: it says first what that would be."""
+
+    def ask(mends: Sequence[Mend]) -> None:
+        for mend in mends:
+            output.say(f"would {mend}")
+        confirm("Do this?", yes=yes)
+
+    return ask
+
+
+def verdict_body(verdict: Verdict) -> Mapping[str, object]:
+    """Return a verdict as JSON's keys."""
+    return {
+        "ok": verdict.ok,
+        "broken": verdict.count(State.BROKEN),
+        "unknown": verdict.count(State.UNKNOWN),
+        "unreachable": verdict.unreachable,
+        "unseen": verdict.unseen,
+        "chains": [
+            {
+                "unit": chain.unit,
+                "machine": chain.machine,
+                "links": [
+                    {
+                        "link": link.name,
+                        "state": link.state,
+                        "machine": link.machine,
+                        "expected": link.expected,
+                        "seen": link.seen,
+                        "remedy": link.remedy,
+                    }
+                    for link in chain.links
+                ],
+            }
+            for chain in verdict.chains
+        ],
+        "ghosts": [
+            {
+                "kind": ghost.kind,
+                "machine": ghost.machine,
+                "subject": ghost.subject,
+                "expected": ghost.expected,
+                "seen": ghost.seen,
+                "remedy": ghost.remedy,
+                "mend": str(ghost.mend or ""),
+            }
+            for ghost in verdict.ghosts
+        ],
+    }
+
+
+def verdict(settings: Settings, cluster: Cluster, fixed: Fixed) -> None:
+    """Show every link, then what is wrong with those that don't hold, then the ghosts."""
+    found = fixed.verdict
+    if settings.json:
+        mended = [{"what": str(one.mend), "error": one.error} for one in fixed.mended]
+        extra = {"mended": mended} if mended else {}
+        output.print_json("verify", {"cluster": cluster.name, **verdict_body(found), **extra})
+        return
+    for one in fixed.mended:
+        output.line(f"not done: {one.mend}: {one.error}" if one.error else f"done: {one.mend}")
+    columns = list(dict.fromkeys(link.name.value for link in found.links))
+    rows = []
+    for chain in found.chains:
+        states = {link.name.value: _MARKS[link.state] for link in chain.links}
+        rows.append([chain.unit, chain.machine or "-", *(states.get(column, "") for column in columns)])
+    output.table(["unit", "machine", *columns], rows)
+    for text in found.unreachable:
+        output.line(f"unreachable: {text}", style="red")
+    for text in found.unseen:
+        output.line(f"unknown: {text}", style="yellow")
+    for line in _findings(found):
+        output.line(line)
+    output.line()
+    output.line(summary(found))
+
+
+def summary(found: Verdict) -> str:
+    """Say in one line what holds and what does not."""
+    total = output.counted(len(found.links), "link")
+    if found.ok:
+        return f"verified: all {total} hold"
+    broken, unknown = found.count(State.BROKEN), found.count(State.UNKNOWN)
+    ghosts = f"; {output.counted(len(found.ghosts), 'ghost')}" if found.ghosts else ""
+    return f"not verified: of {total} {broken} broken, {unknown} unknown{ghosts}"
+
+
+def _findings(found: Verdict) -> Iterator[str]:
+    for chain in found.chains:
+        for link in chain.links:
+            if link.state is not State.OK:
+                what = f"{link.name} of {chain.unit} on {link.machine or 'no machine'}"
+                yield from _finding(f"{_MARKS[link.state]}: {what}", link)
+    for ghost in found.ghosts[:MOST_GHOSTS]:
+        where = f" on {ghost.machine}" if ghost.machine else ""
+        yield from _finding(f"GHOST: {ghost.kind} {ghost.subject}{where}", ghost)
+    if len(found.ghosts) > MOST_GHOSTS:
+        yield ""
+        yield f"and {len(found.ghosts) - MOST_GHOSTS} ghosts more: coreos-kit verify --json"
+
+
+def _finding(title: str, about: Link | Ghost) -> Iterator[str]:
+    yield ""
+    yield title
+    yield f"  expected: {about.expected}"
+    yield f"  seen:     {about.seen}"
+    if about.remedy:
+        yield f"  remedy:   {about.remedy}"
