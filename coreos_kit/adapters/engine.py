@@ -5,7 +5,7 @@ The libraries are slow to import, know one engine of the two, and hide a failed 
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Event
 
@@ -13,6 +13,7 @@ from coreos_kit.adapters.command_line import script_argv
 from coreos_kit.adapters.engine_sayings import explain, is_missing
 from coreos_kit.errors import CommandFailed
 from coreos_kit.model.image_names import digests_of, fully_qualified, pinned_digest, repository_of
+from coreos_kit.model.secret import Secret
 from coreos_kit.ports import Completed, Progress, Runner
 
 _PULL_S = 900
@@ -22,6 +23,15 @@ _KEPT_LINES = 40
 # Both in one question, because what was pulled has a digest only under the name that it was pulled by.
 _PULL = """
 "$1" pull -q "$2" >/dev/null && exec "$1" image inspect --format '{{json .RepoDigests}}' "$2"
+"""
+# Runs a command that finds the login of standard input: docker by the one variable, podman by the other.
+# /run is in memory, and the folder root's alone.
+_LOGGED_IN = """
+umask 077
+folder=$(mktemp -d /run/coreos-kit.XXXXXX) || exit 1
+trap 'rm -rf -- "$folder"' EXIT
+cat > "$folder/config.json" || exit 1
+DOCKER_CONFIG=$folder REGISTRY_AUTH_FILE=$folder/config.json "$@"
 """
 # podman takes no tar as a context, docker does.
 _PODMAN_BUILD = """
@@ -41,6 +51,10 @@ echo "digest: $(cat "$file")"
 """
 
 
+def _nobody() -> None:
+    """Pull as whoever is logged in there, or as nobody."""
+
+
 @dataclass(frozen=True, slots=True)
 class MachineEngine:
     """The engine on one machine (or here) as `Engine` and `ImageBuilder`."""
@@ -48,6 +62,7 @@ class MachineEngine:
     runner: Runner
     program: str
     root: bool = True
+    login: Callable[[], Secret | None] = _nobody  # docker's config.json, with which it pulls
 
     @property
     def where(self) -> str:
@@ -62,9 +77,7 @@ class MachineEngine:
     def pull(self, reference: str) -> str:
         """Pull an image and return its digest in the repository that it came from; mostly one round trip."""
         name = self._name(reference)
-        done = self.runner.run_script(
-            _PULL, [self.program, name], root=self.root, timeout_s=_PULL_S, check=False
-        )
+        done = self._pulling(script_argv(_PULL, [self.program, name]))
         if done.code != 0:
             raise self._failure(f"pulling {reference}", done.code, done.error_text)
         if digest := pinned_digest(reference):
@@ -75,7 +88,7 @@ class MachineEngine:
         # podman also lists the manifest of the image as it was built here, which no registry has.
         for digest in digests:
             argv = [self.program, "pull", "-q", f"{repository_of(name)}@{digest}"]
-            if self.runner.run(argv, root=self.root, timeout_s=_PULL_S, check=False).code == 0:
+            if self._pulling(argv).code == 0:
                 return digest
         raise self._failure(f"pulling {reference}", 0, "it has no digest that its registry knows")
 
@@ -125,6 +138,12 @@ class MachineEngine:
         ):
             return ""
         raise self._failure(f"looking for {reference}", done.code, done.error_text)
+
+    def _pulling(self, argv: Sequence[str]) -> Completed:
+        login = self.login()
+        stdin = b"" if login is None else login.reveal()
+        line = argv if login is None else script_argv(_LOGGED_IN, argv)
+        return self.runner.run(line, stdin=stdin, root=self.root, timeout_s=_PULL_S, check=False)
 
     def _run(self, argv: Sequence[str], doing: str) -> Completed:
         done = self.runner.run(argv, root=self.root, timeout_s=_ASK_S, check=False)

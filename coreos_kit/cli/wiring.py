@@ -12,6 +12,7 @@ from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import UsageError
 from coreos_kit.model.profile import COREOS
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
+from coreos_kit.model.secret import Secret
 from coreos_kit.ops.session import Session
 from coreos_kit.ports import ClusterDriver, Engine, EtcdStore, ImageBuilder, Runner
 
@@ -90,10 +91,16 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     from coreos_kit.adapters.machine_files import SshMachineFiles
     from coreos_kit.adapters.probe import MachineProber
     from coreos_kit.adapters.secrets import SecretReader
+    from coreos_kit.ops.machine_files import try_registry_login
     from coreos_kit.units.secret_files import folder
 
     project = open_project(settings)
     cluster = with_lab(configured_cluster(settings, project))
+    read_secret = SecretReader(project.root)
+
+    def login() -> Secret | None:
+        return try_registry_login(project, cluster, read_secret)
+
     with ExitStack() as stack:
         machines = stack.enter_context(open_ssh(settings, cluster))
         runners: dict[str, Runner] = {}
@@ -101,7 +108,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
 
         def join(entry: MachineEntry) -> None:
             runners[entry.name] = runner = machines.join(entry)
-            engines[entry.name] = MachineEngine(runner, cluster.profile.engine_path)
+            engines[entry.name] = MachineEngine(runner, cluster.profile.engine_path, login=login)
 
         for entry in cluster.machines:
             join(entry)
@@ -114,7 +121,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             runners=runners,
             engines=engines,
             files=SshMachineFiles(folder(project.name), runners),
-            read_secret=SecretReader(project.root),
+            read_secret=read_secret,
             store=_once(
                 lambda: stack.enter_context(
                     open_store(cluster.etcd, cluster.etcd_api, runners, port=cluster.profile.etcd_port)

@@ -8,11 +8,11 @@ from pathlib import Path
 from coreos_kit.errors import InvalidConfig, KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
-from coreos_kit.model.project import EtcdSettings
+from coreos_kit.model.project import Cluster, EtcdSettings, Project
 from coreos_kit.model.secret import FileNames, Secret, SeenFiles
 from coreos_kit.ops.session import Session
 from coreos_kit.planning.machine_files import agreed_key, file_changes, wanted_files
-from coreos_kit.ports import FileChange
+from coreos_kit.ports import FileChange, SecretReader
 from coreos_kit.units import secret_files
 
 
@@ -91,18 +91,18 @@ def _content(key: str, path: str) -> bytes:
 
 
 def _registry_files(session: Session) -> Mapping[str, Secret]:
-    if session.cluster.registry is None:
-        return {}
-    return {secret_files.LOGINS: registry_login(session)}
-
-
-def registry_login(session: Session) -> Secret:
-    """Return the logins file with which the cluster's machines pull; the cluster has a registry."""
-    login = session.cluster.registry
+    login = try_registry_login(session.project, session.cluster, session.read_secret)
     if login is None:
-        raise ValueError("there is no login")
-    password = session.read_secret(session.project.secrets[login.password_secret])
-    return secret_files.registry_text(session.project.image_prefix, login.username, password)
+        return {}
+    return {secret_files.LOGINS: login}
+
+
+def try_registry_login(project: Project, cluster: Cluster, read_secret: SecretReader) -> Secret | None:
+    """Return the file of logins with which the cluster's machines pull; None where they need none."""
+    if cluster.registry is None:
+        return None
+    password = read_secret(project.secrets[cluster.registry.password_secret])
+    return secret_files.registry_text(project.image_prefix, cluster.registry.username, password)
 
 
 def seal(wanted: Secrets, seen: Mapping[str, SeenFiles | KitError]) -> Sealed:

@@ -1,13 +1,17 @@
 """docker and podman: what they are asked, and what their complaints mean."""
 
 import json
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from coreos_kit.adapters.engine import MachineEngine, find_engine
 from coreos_kit.adapters.engine_sayings import explain
+from coreos_kit.adapters.local import LocalRunner
 from coreos_kit.errors import CommandFailed
+from coreos_kit.model.secret import Secret
 from coreos_kit.testing.runner import Answer, FakeRunner
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -130,3 +134,43 @@ def test_a_complaint_says_what_it_means(said: str, meaning: str) -> None:
 def test_a_missing_engine_is_named_with_and_without_sudo() -> None:
     assert explain("", 127, "podman", "core-1")[0] == "there is no podman there"
     assert explain("sudo: podman: command not found", 1, "podman", "core-1")[0] == "there is no podman there"
+
+
+def test_a_pull_with_a_login_has_it_on_stdin_and_not_among_the_arguments() -> None:
+    heard: list[bytes] = []
+
+    def bash(args: Sequence[str], stdin: bytes) -> Answer:
+        heard.append(stdin)
+        return Answer(json.dumps([f"user_name/apache@{DIGEST}"]).encode())
+
+    runner = FakeRunner("core-1", {"bash": bash})
+    engine = MachineEngine(runner, "/usr/bin/docker", login=lambda: Secret(b'{"auths": "hunter2"}'))
+
+    assert engine.pull("user_name/apache") == DIGEST
+    assert heard == [b'{"auths": "hunter2"}']
+    assert "hunter2" not in str(runner.log)
+
+
+def test_the_login_of_a_pull_lies_in_memory_roots_alone_and_is_gone_afterwards(tmp_path: Path) -> None:
+    engine = tmp_path / "docker"
+    engine.write_text(
+        "#!/bin/bash\n"
+        'if [ "$1" = pull ]; then\n'
+        f'  stat -c "%a %n" "$DOCKER_CONFIG" "$REGISTRY_AUTH_FILE" > {tmp_path}/seen\n'
+        f'  cat "$DOCKER_CONFIG/config.json" > {tmp_path}/login\n'
+        "else\n"
+        f"  echo '[\"user_name/apache@{DIGEST}\"]'\n"
+        "fi\n"
+    )
+    engine.chmod(0o755)
+    if not os.access("/run", os.W_OK):
+        pytest.skip("root's /run is not to be written here")
+
+    digest = MachineEngine(LocalRunner(), str(engine), root=False, login=lambda: Secret(b"{}")).pull(
+        "user_name/apache"
+    )
+
+    folder, file = (line.split() for line in (tmp_path / "seen").read_text().splitlines())
+    assert (digest, (tmp_path / "login").read_text()) == (DIGEST, "{}")
+    assert (folder[0], file[0]) == ("700", "600")
+    assert not Path(folder[1]).exists()
