@@ -4,11 +4,12 @@ A machine may be cut off in the middle, run out of disk or print garbage, so an 
 """
 
 import base64
-import binascii
+import contextlib
+import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from coreos_kit.errors import CommandFailed
+from coreos_kit.errors import CommandFailed, InvalidUnit
 from coreos_kit.ports import Completed
 
 
@@ -24,7 +25,7 @@ class Line:
         return self.words[index] if index < len(self.words) else ""
 
     def decoded(self, index: int = 0) -> bytes:
-        """Return a word's content; raises `binascii.Error` where it is not base64."""
+        """Return a word's content; raises `ValueError` where it is not base64."""
         return base64.b64decode(self.word(index), validate=True)
 
     def text(self, index: int = 0) -> str:
@@ -48,7 +49,7 @@ def read_answer(machine: str, completed: Completed) -> tuple[Line, ...]:
             for index, word in enumerate(line.words):
                 if index == len(line.words) - 1 and line.key in _ENCODED and word != "-":
                     line.decoded(index)
-    except binascii.Error:
+    except ValueError:
         raise CommandFailed(
             f"{machine}: the answer's line {line.key!r} is garbled",
             machine=machine,
@@ -56,6 +57,19 @@ def read_answer(machine: str, completed: Completed) -> tuple[Line, ...]:
             hint=f"Look at the machine itself: coreos-kit ssh {machine}",
         ) from None
     return lines
+
+
+@contextlib.contextmanager
+def understood(machine: str) -> Iterator[None]:
+    """Turn whatever is wrong with an answer's content into `CommandFailed`: a machine can say anything."""
+    try:
+        yield
+    except (ValueError, LookupError, ArithmeticError, RecursionError, tarfile.TarError, InvalidUnit) as error:
+        raise CommandFailed(
+            f"{machine}: its answer is not understood: {type(error).__name__}: {str(error)[:200]}",
+            machine=machine,
+            hint=f"Look at the machine itself: coreos-kit ssh {machine}",
+        ) from error
 
 
 def properties(text: str) -> dict[str, str]:

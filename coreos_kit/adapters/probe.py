@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from coreos_kit.adapters.answers import Line, read_answer
+from coreos_kit.adapters.answers import Line, read_answer, understood
 from coreos_kit.adapters.scripts import script
 from coreos_kit.ports import Probe, ProbeOrder, Runner, WatcherWord
 
 PROBE_TIMEOUT_S = 60
+_CODE = re.compile("[0-9]{3}")  # 000: curl got no answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ class MachineProber:
             root=True,
             timeout_s=PROBE_TIMEOUT_S,
         )  # fmt: skip
-        return read_probe(read_answer(order.machine, completed), nonce)
+        lines = read_answer(order.machine, completed)
+        with understood(order.machine):
+            return read_probe(lines, nonce)
 
 
 def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
@@ -47,7 +50,9 @@ def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
         },
         pool=pool,
         pool_error=pool_error,
-        codes=tuple(int(line.word()) for line in lines if line.key == "code" and line.word().isdigit()),
+        codes=tuple(
+            int(line.word()) for line in lines if line.key == "code" and _CODE.fullmatch(line.word())
+        ),
         served=_served(next((line.text() for line in lines if line.key == "log"), ""), nonce),
         watcher=watcher,
     )
@@ -60,8 +65,10 @@ def _pool(lines: tuple[Line, ...]) -> tuple[frozenset[str] | None, str, WatcherW
         if line.key == "pool":
             try:
                 shown = json.loads(line.text())
+                if not isinstance(shown["servers"], list):
+                    raise TypeError(shown)
                 return frozenset(str(server) for server in shown["servers"]), "", _watcher(shown)
-            except (ValueError, KeyError, TypeError, AttributeError):
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 said = f"confd-watch --show printed no pool: {line.text()[:200].strip()!r}"
                 return None, said, WatcherWord()
     return None, "", WatcherWord()

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from coreos_kit.adapters.answers import Line, properties, read_answer
+from coreos_kit.adapters.answers import Line, properties, read_answer, understood
+from coreos_kit.adapters.archive import files_of
 from coreos_kit.adapters.scripts import script
 from coreos_kit.errors import CommandFailed, InvalidUnit, KitError
 from coreos_kit.model.cluster import Observation, ObservedContainer, ObservedMachine, ObservedUnit
@@ -62,7 +63,7 @@ class SystemdDriver:
         completed = self.runners[change.machine].run_script(
             script("apply"), args, stdin=change_as_tar(change), root=True, timeout_s=APPLY_TIMEOUT_S
         )
-        return tuple(_outcomes(change.machine, read_answer(change.machine, completed)))
+        return read_outcomes(change.machine, read_answer(change.machine, completed))
 
     def apply_all(
         self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S
@@ -88,7 +89,7 @@ class SystemdDriver:
             timeout_s=timeout_s + OBSERVE_TIMEOUT_S,
         )
         lines = read_answer(machine, completed)
-        return tuple(_outcomes(machine, lines)), any(
+        return read_outcomes(machine, lines), any(
             line.key == "backend" and line.word() == "yes" for line in lines
         )
 
@@ -119,7 +120,12 @@ def change_as_tar(change: Change) -> bytes:
 
 
 def read_machine(entry: MachineEntry, private_network: str, lines: tuple[Line, ...]) -> ObservedMachine:
-    """Read what observe.sh printed; raises `CommandFailed` where it contradicts itself."""
+    """Read what observe.sh printed; raises `CommandFailed` where it contradicts itself or makes no sense."""
+    with understood(entry.name):
+        return _machine(entry, private_network, lines)
+
+
+def _machine(entry: MachineEntry, private_network: str, lines: tuple[Line, ...]) -> ObservedMachine:
     said = {line.key: line for line in lines}
     addresses = [line.split()[3].split("/")[0] for line in said["addresses"].text().splitlines()]
     return ObservedMachine(
@@ -132,16 +138,23 @@ def read_machine(entry: MachineEntry, private_network: str, lines: tuple[Line, .
         units=tuple(_units(entry.name, lines)),
         containers=tuple(_containers(said)),
         environment=said["environment"].text() if "environment" in said else None,
-        clock=float(said["clock"].word()),
+        clock=_clock(said["clock"].word()),
         release=said["release"].text(),
         engine_error=said["engine-error"].text().strip() if "engine-error" in said else "",
         etcd_state=said["etcd"].word(),
     )
 
 
+def _clock(text: str) -> float:
+    clock = float(text)
+    if not math.isfinite(clock):
+        raise ValueError(f"{text} is no time")
+    return clock
+
+
 def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
     names = [line.word() for line in lines if line.key == "unit"]
-    files = _files(next((line.decoded() for line in lines if line.key == "files"), b""))
+    files = files_of(next((line.decoded() for line in lines if line.key == "files"), b""))
     shown = next((line.text() for line in lines if line.key == "show"), "")
     blocks = [properties(block) for block in shown.split("\n\n") if block.strip()]
     if len(blocks) != len(names):
@@ -175,18 +188,6 @@ def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
             drop_ins=_drop_ins(name, block.get("DropInPaths", "")),
             is_older_than_file=_seconds(block.get("ActiveEnterTimestamp", "")) < written,
         )
-
-
-def _files(archive: bytes) -> dict[str, tuple[str, float]]:
-    """Return each file's text, and when it was written: whole seconds, never later than it was."""
-    if not archive:
-        return {}
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        return {
-            member.name: (content.read().decode("utf-8", "surrogateescape"), float(int(member.mtime)))
-            for member in tar
-            if (content := tar.extractfile(member)) is not None
-        }
 
 
 def _seconds(timestamp: str) -> float:
@@ -239,7 +240,16 @@ def _inside(addresses: list[str], network: str) -> str:
 
 def _source_address(route: str) -> str:
     words = route.split()
-    return words[words.index("src") + 1] if "src" in words[:-1] else ""
+    found = words[words.index("src") + 1] if "src" in words[:-1] else ""
+    with contextlib.suppress(ValueError):
+        return str(ipaddress.IPv4Address(found))
+    return ""
+
+
+def read_outcomes(machine: str, lines: tuple[Line, ...]) -> tuple[UnitOutcome, ...]:
+    """Read what a script said of units that it changed or waited for."""
+    with understood(machine):
+        return tuple(_outcomes(machine, lines))
 
 
 def _outcomes(machine: str, lines: tuple[Line, ...]) -> Iterator[UnitOutcome]:

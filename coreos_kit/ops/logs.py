@@ -14,6 +14,7 @@ from coreos_kit.ops.session import Session
 from coreos_kit.parallel import on_each
 
 HOLD_BACK_S = 0.5  # how long a line waits for an earlier one of another machine
+_YEAR_10000_US = 253_402_300_800_000_000
 FIELDS = "MESSAGE,PRIORITY,_SYSTEMD_UNIT,UNIT"
 
 
@@ -102,7 +103,9 @@ def read_line(machine: str, text: str) -> LogLine | None:
     try:
         entry: dict[str, Any] = json.loads(text)
         time_us = int(entry["__REALTIME_TIMESTAMP"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    if not 0 <= time_us < _YEAR_10000_US:  # nobody could write it down
         return None
     return LogLine(
         time_us, machine, _text(entry.get("UNIT") or entry.get("_SYSTEMD_UNIT")), _text(entry.get("MESSAGE"))
@@ -112,7 +115,17 @@ def read_line(machine: str, text: str) -> LogLine | None:
 def _text(value: object) -> str:
     """Read a field: a string, numbers for the bytes of what is not UTF-8, a list of repeats, or null."""
     if isinstance(value, list):
-        if all(isinstance(item, int) and 0 <= item < 256 for item in value):
-            return bytes(value).decode("utf-8", "replace")
-        return " ".join(_text(item) for item in value)
-    return "" if value is None else str(value)
+        return _from_bytes(value) or " ".join(_one(item) for item in value)
+    return _one(value)
+
+
+def _one(value: object) -> str:
+    if isinstance(value, list):
+        return _from_bytes(value)
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _from_bytes(numbers: list[Any]) -> str:
+    if not all(isinstance(item, int) and 0 <= item < 256 for item in numbers):
+        return ""
+    return bytes(numbers).decode("utf-8", "replace")
