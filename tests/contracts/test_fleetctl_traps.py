@@ -400,7 +400,7 @@ def test_an_unloaded_leader_takes_the_place_of_its_follower_away(fleet: World) -
 def test_a_machine_without_power_is_listed_for_30_s_and_its_units_move_then(fleet: World) -> None:
     fleet.runs("plain.service", SLEEPS)
     with fleet.state.opened() as kept:
-        kept.cluster.take_fleetd(kept.cluster.members[0], power=True)
+        kept.cluster.cut_power(kept.cluster.members[0])
 
     fleet.clock.sleep(20)
     before = fleet.units(), len(fleet("list-machines --no-legend", "b" * 32)[1].splitlines())
@@ -414,7 +414,7 @@ def test_a_machine_without_power_is_listed_for_30_s_and_its_units_move_then(flee
 
 def test_without_fleetd_only_the_version_is_said(fleet: World) -> None:
     with fleet.state.opened() as kept:
-        kept.cluster.take_fleetd(kept.cluster.members[0], power=False)
+        kept.cluster.stop_fleetd(kept.cluster.members[0])
 
     refused = "dial unix /var/run/fleet.sock: connect: connection refused"
     assert fleet("list-units") == (

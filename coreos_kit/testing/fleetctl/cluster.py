@@ -83,16 +83,28 @@ class FleetCluster:
         for watch in (self.engine, *(member.watch for member in self.members)):
             watch.hear(self.now, is_of_interest=is_of_interest)
 
-    def take_fleetd(self, member: Member, *, power: bool) -> None:
-        """Stop a machine's fleetd, or the machine; within the TTL the cluster takes it for dead."""
+    def stop_fleetd(self, member: Member) -> None:
+        """Stop a machine's fleetd as systemd does: it unloads its units and takes leave of the cluster."""
+        for name in sorted(member.agent):
+            self._beat(name, "")
+            member.host.unload(name, self.now)
+        member.agent = {}
         member.has_fleetd = False
+        self._forget(member)
+
+    def cut_power(self, member: Member) -> None:
+        """Let a machine die; the cluster takes it for dead when nothing was heard of it for a while."""
+        member.has_power = member.has_fleetd = False
+        member.host, member.agent = Host(stories=member.host.stories), {}
         member.gone_at = self.now + AGENT_TTL_S
-        if power:
-            member.has_power, member.host, member.agent = False, Host(stories=member.host.stories), {}
         self.changed_at = self.now
 
-    def give_fleetd(self, member: Member) -> None:
-        """Let a machine, or its fleetd, come back."""
+    def _forget(self, member: Member) -> None:
+        member.gone_at, member.is_listed, member.published = None, False, {}
+        self.changed_at = self.now
+
+    def start_fleetd(self, member: Member) -> None:
+        """Let a machine with its fleetd come back."""
         member.has_power = member.has_fleetd = member.is_listed = True
         member.gone_at = None
         member.watch = Watch(self.now)
@@ -142,8 +154,7 @@ class FleetCluster:
             if member.host.step(now):
                 self.changed_at = now
             if member.gone_at is not None and member.gone_at <= now:
-                member.gone_at, member.is_listed, member.published = None, False, {}
-                self.changed_at = now
+                self._forget(member)
         if self.engine.at <= now and any(member.is_working for member in self.members):
             self.engine.at = now + ENGINE_ROUND_S
             self._schedule()
