@@ -175,28 +175,6 @@ def test_a_failed_unit_runs_again_where_fleetctl_does_nothing(kit: Kit) -> None:
     assert states(kit)["apache@8888.service"] == "active running"
 
 
-def test_replacing_by_hand_leaves_a_unit_that_does_not_stop(kit: Kit) -> None:
-    unit = (
-        "[Service]\nTimeoutStartSec=0\nKillMode=none\nExecStartPre=-/usr/bin/docker rm -f trap\n"
-        "ExecStart=/usr/bin/docker run --name trap user_name/apache /usr/sbin/apache2ctl -D FOREGROUND\n"
-        "ExecStop=/usr/bin/docker stop trap\n"
-    )
-    write = f"printf %s {shlex.quote(unit)} > /tmp/trap.service; fleetctl start --no-block /tmp/trap.service"
-    fleetctl(kit, write)
-    wait_for("its start", lambda: states(kit).get("trap.service") == "active running")
-
-    fleetctl(
-        kit,
-        "sed -i 's/docker stop/docker stop -t 5/' /tmp/trap.service; fleetctl start --replace --no-block /tmp/trap.service",
-    )
-    wait_for("the trap", lambda: "stop-sigterm" in states(kit).get("trap.service", ""), 30)
-
-    assert states(kit)["trap.service"] == "deactivating stop-sigterm"
-    fleetctl(kit, "fleetctl destroy trap.service")
-    for machine in MACHINES:
-        kit.machine(machine, "systemctl kill -s KILL trap.service; docker rm -f trap", code=None)
-
-
 def test_a_running_apache_is_replaced_without_sigterm_or_orphan_and_registers_again(kit: Kit) -> None:
     kit.edit("unit_templates/service@.service.j2", "[Service]", "[Service]\nEnvironment=REPLACED=1")
 

@@ -1,0 +1,84 @@
+"""The fleet driver on a double of fleet keeps the promises of `ports.ClusterDriver`, and its own."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from coreos_kit.adapters.fleet.driver import FleetDriver
+from coreos_kit.errors import Unreachable
+from coreos_kit.model.project import MachineEntry
+from coreos_kit.ports import Change, ClusterDriver
+from tests.contracts.driver_suite import *  # noqa: F403 - the suite
+from tests.contracts.driver_suite import PLAIN, text_of
+from tests.contracts.fleet_double import DoubleMachines, fleet_with_the_double
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterDriver]:
+    with fleet_with_the_double(tmp_path_factory.mktemp("fleet")) as driver:
+        yield driver
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[FleetDriver]:
+    with fleet_with_the_double(tmp_path) as driver:
+        yield driver
+
+
+def test_a_unit_that_no_machine_takes_has_each_ones_reason(fleet: FleetDriver) -> None:
+    text = text_of("kitplain", fleet="MachineMetadata=region=moon\n")
+
+    (outcome,) = fleet.apply_all([Change("core-1", write={PLAIN: text}, start=(PLAIN,))], timeout_s=3)[
+        "core-1"
+    ]  # type: ignore[misc]
+
+    assert (outcome.machine, outcome.active_state) == ("", "pending")
+    assert outcome.journal == tuple(
+        f"{PLAIN} on core-{n}: no metadata region=moon (has no region)" for n in (1, 2, 3)
+    )
+
+
+def test_where_fleet_does_not_answer_the_next_machine_is_asked(fleet: FleetDriver) -> None:
+    broken = fleet.machines.runners["core-1"].programs / "fleetctl"  # type: ignore[attr-defined]
+    broken.write_text("#!/bin/sh\necho 'dial unix /var/run/fleet.sock: connect: no such file' >&2\nexit 1\n")
+
+    seen = fleet.observe([])
+
+    assert seen.scheduler
+    assert seen.scheduler.gateway == "core-2"
+
+
+def test_where_fleet_answers_nowhere_each_machine_says_why(fleet: FleetDriver) -> None:
+    for runner in fleet.machines.runners.values():
+        (runner.programs / "fleetctl").write_text("#!/bin/sh\necho no daemon >&2\nexit 1\n")  # type: ignore[attr-defined]
+
+    with pytest.raises(Unreachable) as refused:
+        fleet.observe([])
+
+    assert refused.value.exit_code == 4
+    assert refused.value.details == tuple(f"core-{n}: no daemon" for n in (1, 2, 3))
+
+
+def test_a_machine_that_only_fleet_names_is_taken_in(fleet: FleetDriver) -> None:
+    met: list[MachineEntry] = []
+    known = replace(fleet.machines.cluster, machines=fleet.machines.cluster.machines[:1])
+    runners = dict(fleet.machines.runners)
+    fleet.machines = replace(fleet.machines, cluster=known, runners={"core-1": runners["core-1"]})
+
+    def join(entry: MachineEntry) -> None:
+        met.append(entry)
+
+    fleet.join = join
+    machines = fleet.machines
+    assert isinstance(machines, DoubleMachines)
+    fleet.machines = replace(machines, ids={**machines.ids, **{f"192.0.2.{n}": str(n) * 32 for n in (2, 3)}})  # type: ignore[assignment]
+
+    seen = fleet.observe([])
+
+    assert [(entry.destination, entry.through) for entry in met] == [
+        ("192.0.2.2", "core-1"),
+        ("192.0.2.3", "core-1"),
+    ]
+    assert set(seen.machines) == {"core-1", "192.0.2.2", "192.0.2.3"}
