@@ -61,9 +61,7 @@ def site() -> Site:
     project = replace(project, secrets={name: SecretSource(name, env="X") for name in ("db", "hub")})
     lab = project.clusters["lab"]
     service = replace(lab.services[0], secrets={"DB_PASSWORD": "db"})
-    cluster = replace(
-        lab, lab="", machines=MACHINES, private_network="192.0.2.0/24", services=(service,)
-    )  # fmt: skip
+    cluster = replace(lab, lab="", machines=MACHINES, private_network="192.0.2.0/24", services=(service,))
     fake = FakeCluster(cluster)
     fake.images = {
         f"user_name/{name}": f"sha256:{letter * 64}" for name, letter in (("apache", "a"), ("nginx_lb", "b"))
@@ -230,11 +228,16 @@ def test_what_etcd_wants_to_see_is_where_sidekicks_and_balancers_are(site: Site,
         (tmp_path / name).write_text(f"the {name}\n")
     site.configure(
         etcd=EtcdSettings(
-            None, ("https://etcd.example:2379",), f"{tmp_path}/ca", f"{tmp_path}/cert", f"{tmp_path}/key",
-            username="kit", password_file=f"{tmp_path}/password",
-        ),  # fmt: skip
+            None,
+            ("https://etcd.example:2379",),
+            f"{tmp_path}/ca",
+            f"{tmp_path}/cert",
+            f"{tmp_path}/key",
+            username="kit",
+            password_file=f"{tmp_path}/password",
+        ),
         services=(replace(site.session.cluster.services[0], secrets={}),),
-    )  # fmt: skip
+    )
 
     site.deploy()
 
