@@ -82,7 +82,7 @@ class MachineEngine:
             raise self._failure(f"pulling {reference}", done.code, done.error_text)
         if digest := pinned_digest(reference):
             return digest
-        digests = digests_of(name, json.loads(done.text or "[]") or [])
+        digests = digests_of(name, _strings(done.text))
         if len(digests) == 1:
             return digests[0]
         # podman also lists the manifest of the image as it was built here, which no registry has.
@@ -176,6 +176,15 @@ class MachineEngine:
             output=said,
             hint=hint,
         )
+
+
+def _strings(text: str) -> list[str]:
+    """Read a JSON array of strings; whatever else an engine prints is none."""
+    try:
+        listed = json.loads(text)
+    except (ValueError, RecursionError):
+        return []
+    return [item for item in listed if isinstance(item, str)] if isinstance(listed, list) else []
 
 
 def find_engine(

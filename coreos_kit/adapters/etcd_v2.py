@@ -141,7 +141,7 @@ def _reason(error: Exception) -> str:
 def _as_json(body: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(body.decode("utf-8", "replace"))
-    except ValueError:
+    except (ValueError, RecursionError):  # whoever writes keys chooses how deep they lie
         return {}
     return answer if isinstance(answer, dict) else {}
 

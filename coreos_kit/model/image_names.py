@@ -29,10 +29,13 @@ def repository_of(reference: str) -> str:
 
 
 def digests_of(reference: str, repo_digests: Sequence[str]) -> tuple[str, ...]:
-    """Choose from an image's RepoDigests those of the repository that it was asked for by."""
+    """Choose from an image's RepoDigests those of the repository that it was asked for by.
+
+    A machine says what they are, and all machines' units are pinned to it: what is no digest is left out.
+    """
     wanted = repository_of(reference)
-    found = (text.partition("@")[2] for text in repo_digests if "@" in text and repository_of(text) == wanted)
-    return tuple(dict.fromkeys(found))
+    found = (pinned_digest(text) for text in repo_digests if repository_of(text) == wanted)
+    return tuple(dict.fromkeys(digest for digest in found if digest))
 
 
 def pinned_digest(reference: str) -> str:

@@ -19,13 +19,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coreos_kit.adapters.answers import read_answer, understood
+from coreos_kit.adapters.engine import MachineEngine
+from coreos_kit.adapters.etcd_access import EtcdAddress, EtcdCredentials
+from coreos_kit.adapters.etcd_v2 import V2Store
 from coreos_kit.adapters.probe import read_probe
 from coreos_kit.adapters.systemd import read_machine, read_outcomes
-from coreos_kit.errors import CommandFailed
+from coreos_kit.errors import CommandFailed, Unreachable
 from coreos_kit.model.cluster import ObservedMachine
 from coreos_kit.model.project import MachineEntry
 from coreos_kit.ops.logs import read_line
 from coreos_kit.ports import Completed, Probe
+from coreos_kit.testing.runner import Answer, FakeRunner
 
 ENTRY = MachineEntry("core-1", "core@198.51.100.11")
 NETWORK = "10.132.0.0/16"
@@ -323,3 +327,28 @@ def test_whatever_a_journal_holds_is_a_line_with_a_time_or_nothing(text: str) ->
     line = read_line("core-1", text)
 
     assert line is None or 0 <= line.time_us < 253_402_300_800_000_000  # the year 10000
+
+
+# Engines and etcd
+
+
+@given(JUNK)
+@example(b"{}")
+@example(b"[1, null]")
+@example(b"[" * 100_000)
+@example(f'["docker.io/user_name/apache@sha256:{"a" * 64}; reboot"]'.encode())
+def test_whatever_an_engine_prints_there_is_a_digest_or_an_error_of_the_kit(printed: bytes) -> None:
+    runner = FakeRunner(
+        "core-1", {"bash": lambda args, stdin: Answer(printed), "docker": lambda args, stdin: Answer()}
+    )
+
+    with pytest.raises(CommandFailed, match="core-1 failed: it has no digest that its registry knows"):
+        MachineEngine(runner, "docker").pull("user_name/apache")
+
+
+def test_keys_that_lie_deeper_than_python_can_read_are_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = b'{"node": {"dir": true, "nodes": [' * 2000 + b"]}}" * 2000
+    monkeypatch.setattr("coreos_kit.adapters.etcd_v2.http_get", lambda *_: (200, deep))
+
+    with pytest.raises(Unreachable, match=r"etcd core-1 answers 200: "):
+        V2Store(EtcdAddress("core-1", "127.0.0.1", 2379), EtcdCredentials()).entries("/services")
