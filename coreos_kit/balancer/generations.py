@@ -14,6 +14,7 @@ import subprocess
 from typing import Callable, List, Optional, Tuple
 
 from .files import replace_link
+from .manifest import write_manifest
 from .nginx_conf import nginx_test, render_nginx_conf
 from .pool import shown
 from .settings import Paths, Settings
@@ -146,6 +147,7 @@ class Generations:
         )
         with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as file:
             file.write(text)
+        write_manifest(folder)
         return folder
 
     def _left_from_before(self) -> str:

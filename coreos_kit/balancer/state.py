@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import asdict, dataclass
-from typing import Sequence
+from typing import List, Sequence
 
 from .door import running_pool
 from .keeping import Kept
-from .pool import Refusal
+from .manifest import differing
+from .pool import Refusal, shown
 from .settings import Paths
 
 
@@ -47,5 +49,22 @@ def show(paths: Paths) -> str:
     with open(paths.state_file, encoding="ascii") as file:
         state = json.load(file)
     return json.dumps(
-        {"watcher": "kit", "servers": list(running.servers), "generation": running.generation, **state}
+        {
+            "watcher": "kit",
+            "servers": list(running.servers),
+            "generation": running.generation,
+            "configuration_differs": _differs(paths, running.generation),
+            **state,
+        }
     )
+
+
+def _differs(paths: Paths, generation: str) -> List[str]:
+    """Name what is not as Nginx runs it; what can't be compared is not as it should be, either."""
+    live = os.path.realpath(os.path.join(paths.generations, "live"))
+    if os.path.basename(live) != generation:
+        return [f"generation {os.path.basename(live)} (Nginx runs generation {generation})"]
+    try:
+        return differing(live, paths.hand_written)
+    except (OSError, ValueError) as error:
+        return [f"generation {generation} ({shown(str(error))})"]

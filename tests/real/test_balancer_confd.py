@@ -192,6 +192,38 @@ def test_an_unusable_environment_is_refused_with_everything_that_is_wrong(laid: 
     ]
 
 
+def show(laid: Laid) -> tuple[str, list[str]]:
+    shown = json.loads(laid.run("--show").stdout)
+    return shown["configuration_problem"], shown["configuration_differs"]
+
+
+def test_show_says_which_files_nginx_has_not_taken_and_what_it_would_refuse(
+    laid: Laid, eventually: Callable[..., None]
+) -> None:
+    site, by_hand = laid.nginx / "sites-enabled/app.conf", laid.nginx / "conf.d/by-hand.conf"
+    site.write_text(rendered([ONE], laid.environment["LISTEN_PORT"]))
+    long_ago = time.time() - 60
+    for file in laid.nginx.rglob("*"):
+        os.utime(file, (long_ago, long_ago))
+    nginx = subprocess.Popen(["/usr/sbin/nginx", "-e", "stderr", "-c", str(laid.nginx / "nginx.conf")])
+    try:
+        eventually(lambda: (laid.root / "run/nginx.pid").read_text() != "")
+        eventually(lambda: show(laid) == ("", []))
+
+        os.utime(site, (time.time() + 60, time.time() + 60))
+        assert show(laid) == ("", [str(site)])
+
+        os.utime(site, (long_ago, long_ago))
+        by_hand.write_text("add_header X-By-Hand yes")
+        os.utime(by_hand, (long_ago, long_ago))
+        problem, differs = show(laid)
+        assert "by-hand.conf" in problem
+        assert differs == []
+    finally:
+        nginx.terminate()
+        nginx.wait(timeout=10)
+
+
 @pytest.mark.real_confd
 def test_confd_itself_follows_etcd_survives_an_empty_pool_and_a_hostile_value(
     laid: Laid, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually, get
@@ -212,7 +244,12 @@ def test_confd_itself_follows_etcd_survives_an_empty_pool_and_a_hostile_value(
         eventually(lambda: get(port)[0] == 503)
         real_etcd.put(api, f"{key}1", first.address)
         eventually(lambda: get(port) == (200, first.address))
-        assert json.loads(laid.run("--show").stdout) == {"watcher": "confd", "servers": [first.address]}
+        assert json.loads(laid.run("--show").stdout) == {
+            "watcher": "confd",
+            "servers": [first.address],
+            "configuration_problem": "",
+            "configuration_differs": [],
+        }
 
         real_etcd.delete(api, f"{key}1")
         eventually(lambda: get(port)[0] == 503)

@@ -124,6 +124,26 @@ def test_a_broken_file_put_there_by_hand_is_said_and_changes_nothing_until_it_is
     assert "X-By-Hand" in balancer.headers()
 
 
+def test_a_healthy_balancer_runs_what_its_files_say(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend]
+) -> None:
+    assert (balancer.show()["configuration_problem"], balancer.show()["configuration_differs"]) == ("", [])
+
+
+def test_a_file_that_is_not_as_nginx_runs_it_is_named(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    live = balancer.root / "var/lib/coreos-kit/generations/1/nginx.conf"
+    by_hand = balancer.hand_written / "conf.d/by-hand.conf"
+
+    live.write_text(f"# edited\n{live.read_text()}")
+    by_hand.write_text("add_header X-By-Hand yes always;")
+
+    assert balancer.show()["configuration_differs"] == ["generation 1/nginx.conf", "conf.d/by-hand.conf"]
+    eventually(lambda: balancer.show()["configuration_differs"] == [], within_s=8)
+    assert balancer.show()["generation"] == "2"
+
+
 def test_what_passes_the_test_and_fails_the_reload_is_taken_back(
     balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
 ) -> None:
