@@ -13,6 +13,7 @@ from coreos_kit.model.ghosts import DeleteKey, Ghost, GhostKind
 from coreos_kit.model.project import EtcdApi, Registration, Service
 
 _EVERYWHERE = (ipaddress.IPv4Network("0.0.0.0/0"),)
+_ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}", re.ASCII)
 _PLAIN_KEY = re.compile(r"/[A-Za-z0-9/._:-]{1,200}")
 _FIX = "coreos-kit verify --fix"
 _WATCH = "coreos-kit registrations --watch"
@@ -95,13 +96,12 @@ class _Folder:
         """Say what is wrong with a key that belongs to no unit which stands; None: nobody can tell."""
         age = _Age.of(entry, self._registrations[0])
         parent, _, name = entry.key.rpartition("/")
-        problem = why_refused(entry.value, _EVERYWHERE)
-        if parent != self._prefix or not name or problem:
+        problem = why_refused(entry.value, self._networks)
+        if parent != self._prefix or not name or (problem and not _ADDRESS.fullmatch(entry.value)):
             expected = f"address:port directly below {self._prefix}"
-            return self._ghost(
-                GhostKind.NONSENSE, entry, age, expected, problem or f"not directly below {parent}"
-            )
-        if problem := why_refused(entry.value, self._networks):
+            why = problem or f"not directly below {self._prefix}"
+            return self._ghost(GhostKind.NONSENSE, entry, age, expected, why)
+        if problem:
             expected = f"an address inside {self._cluster.private_network or 'the network'}"
             return self._ghost(GhostKind.OUTSIDE_NETWORK, entry, age, expected, problem)
         address, _, port = entry.value.partition(":")

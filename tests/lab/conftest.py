@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-LAB = "test"
+LAB = os.environ.get("COREOS_KIT_TEST_LAB", "test")  # another, where two work at once
 MACHINES = 4
 
 
