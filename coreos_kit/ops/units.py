@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from coreos_kit.errors import KitError, PartialFailure, TimedOut
+from coreos_kit.errors import KitError, PartialFailure, TimedOut, Unreachable
 from coreos_kit.model.cluster import ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import project_units
 from coreos_kit.ops.verify import configured_units
+from coreos_kit.parallel import on_each
 from coreos_kit.ports import Change, UnitOutcome
 
 DEFAULT_TIMEOUT_S = 90
@@ -36,6 +37,9 @@ def find(session: Session, patterns: Sequence[str]) -> tuple[ObservedUnit, ...]:
     for pattern in patterns:
         matching = [unit for unit in units if matches(pattern, unit.name)]
         if not matching:
+            configured = [name for name in configured_units(session.cluster) if matches(pattern, name)]
+            if configured and observed.unreachable:
+                raise _out_of_sight(configured, observed.unreachable)
             raise _unknown(pattern, session.cluster.name, [unit.name for unit in units], observed.unreachable)
         found |= {(unit.name, unit.machine): unit for unit in matching}
     return tuple(found[key] for key in sorted(found))
@@ -48,7 +52,21 @@ def matches(pattern: str, name: UnitName) -> bool:
 
 def start(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
     """Start units, all machines at once; one that does not come up is an error that shows its journal."""
-    return _ask(session, "start", units, lambda machine, names: Change(machine, start=names))
+    result = _ask(session, "start", units, lambda machine, names: Change(machine, start=names))
+    there = _by_machine(units)
+    seen = on_each(
+        there,
+        lambda machine: session.driver.wait_until_up(
+            machine, there[machine], (), timeout_s=DEFAULT_TIMEOUT_S
+        ),
+    )
+    for machine, answer in seen.items():
+        if isinstance(answer, KitError):
+            raise answer
+        outcomes, up = answer
+        if not up:
+            raise next(_unexpected("start", outcomes), _did_not_stay(machine, there[machine]))
+    return result
 
 
 def stop(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
@@ -109,15 +127,28 @@ def with_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> tuple[Obs
     return (*pairs, *units)
 
 
+def _did_not_stay(machine: str, names: Sequence[UnitName]) -> KitError:
+    listed = ", ".join(str(name) for name in names)
+    return KitError(
+        f"{machine}: {listed} came up and did not stay up", hint=f"See why: coreos-kit logs {names[0]}"
+    )
+
+
+def _by_machine(units: Sequence[ObservedUnit]) -> dict[str, list[UnitName]]:
+    by_machine: dict[str, list[UnitName]] = {}
+    for unit in units:
+        by_machine.setdefault(unit.machine, []).append(unit.name)
+    return by_machine
+
+
 def _ask(
     session: Session,
     verb: str,
     units: Sequence[ObservedUnit],
     change: Callable[[str, tuple[UnitName, ...]], Change],
 ) -> UnitsResult:
-    by_machine: dict[str, list[UnitName]] = {}
+    by_machine = _by_machine(units)
     for unit in units:
-        by_machine.setdefault(unit.machine, []).append(unit.name)
         session.progress(f"{unit.machine}: {verb} {unit.name}")
     answers = session.driver.apply_all(
         [change(machine, tuple(names)) for machine, names in by_machine.items()]
@@ -144,6 +175,17 @@ def _unexpected(verb: str, outcomes: Sequence[UnitOutcome]) -> Iterator[KitError
                 details=outcome.journal,
                 hint=f"See why: coreos-kit logs {outcome.name}",
             )
+
+
+def _out_of_sight(names: Sequence[UnitName], unreachable: Mapping[str, KitError]) -> Unreachable:
+    """Say where a configured unit may be; no guess at another name, which would be a unit that is well."""
+    machines = ", ".join(sorted(unreachable))
+    return Unreachable(
+        f"{', '.join(str(name) for name in names)} can be seen nowhere, and may stand on {machines}",
+        machine=min(unreachable),
+        details=[str(error) for _, error in sorted(unreachable.items())],
+        hint=f"To run it elsewhere: coreos-kit deploy --evacuate {min(unreachable)}",
+    )
 
 
 def _unknown(

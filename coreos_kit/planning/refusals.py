@@ -29,10 +29,17 @@ def refuse_silent_machines(cluster: Cluster, observed: Observation, options: Pla
             f"{listed(sorted(silent))} can't be looked at, so nothing was touched",
             machine=first,
             details=[line for name, error in sorted(silent.items()) for line in _why_silent(name, error)],
-            hint=f"Leave it as it is with --skip {first}, or move its units with --evacuate {first}.",
+            hint=_way_out(first, silent[first]),
         )
     if len(options.skip | options.evacuate) == len(known):
         raise Refused("every machine is skipped or evacuated", hint="Leave at least one machine to work on.")
+
+
+def _way_out(machine: str, error: KitError) -> str:
+    """A machine that answers and refuses us may be running everything: evacuating it would run it twice."""
+    if isinstance(error, Unreachable):
+        return f"Leave it as it is with --skip {machine}, or move its units with --evacuate {machine}."
+    return error.hint or f"Mend it, or leave it as it is with --skip {machine}."
 
 
 def _why_silent(name: str, error: KitError) -> list[str]:
@@ -45,16 +52,22 @@ def refuse_foreign_units(project: str, desired: Sequence[DesiredUnit], observed:
     wanted = {unit.name for unit in desired}
     standing = [unit for _, machine in sorted(observed.machines.items()) for unit in machine.units]
     foreign = [
-        f"{unit.machine or 'placed nowhere'}: {unit.name} {_whose(unit)}"
-        for unit in (*standing, *observed.unplaced)
-        if unit.name in wanted and unit.project != project
+        unit for unit in (*standing, *observed.unplaced) if unit.name in wanted and unit.project != project
     ]
     if foreign:
         raise Refused(
             "a unit of the same name is not this project's, so nothing was touched",
-            details=foreign,
-            hint="Rename the service in coreos-kit.toml, or remove that unit by hand.",
+            details=[f"{unit.machine or 'placed nowhere'}: {unit.name} {_whose(unit)}" for unit in foreign],
+            hint=f"Rename the service in coreos-kit.toml, or remove that unit: {_removal(foreign[0])}",
         )
+
+
+def _removal(unit: ObservedUnit) -> str:
+    if not unit.machine or not unit.fragment_path.startswith("/etc/systemd/system/"):
+        return f"look at it first: coreos-kit ssh {unit.machine}" if unit.machine else "fleetctl destroy"
+    name, path = unit.name, unit.fragment_path
+    commands = f"systemctl stop {name}; rm -f {path}; systemctl daemon-reload"
+    return f"coreos-kit ssh {unit.machine} -- sudo sh -c '{commands}'"
 
 
 def _whose(unit: ObservedUnit) -> str:
@@ -77,11 +90,11 @@ def refuse_vanishing_services(
         if unit.service not in configured and unit.service not in options.allow_remove:
             vanishing[unit.service].append(f"{unit.machine}: {unit.name}")
     if vanishing:
-        service = min(vanishing)
+        flags = " ".join(f"--allow-remove {service}" for service in sorted(vanishing))
         raise Refused(
-            f"{listed(sorted(vanishing))} is no longer configured for {cluster.name}, but its units stand",
+            f"units stand that {cluster.name} no longer has configured: those of {listed(sorted(vanishing))}",
             details=[line for name in sorted(vanishing) for line in sorted(vanishing[name])],
-            hint=f"Remove all of it with --allow-remove {service}, or put it back into coreos-kit.toml.",
+            hint=f"Remove them with {flags}, or put them back into coreos-kit.toml.",
         )
 
 

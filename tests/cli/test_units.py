@@ -169,13 +169,16 @@ def test_a_unit_on_an_empty_cluster_points_at_deploy(kit: Kit) -> None:
     )
 
 
-def test_an_unknown_unit_may_stand_on_the_machine_that_is_silent(deployed: Kit) -> None:
+def test_a_configured_unit_that_is_out_of_sight_is_no_reason_to_guess_at_another(deployed: Kit) -> None:
     deployed.cluster.goes_down("core-3")
 
-    assert deployed("stop", "nginx_lb").err == (
-        "error: no unit nginx_lb on the machines of lab that can be seen\n"
+    code, out, err = deployed("stop", "nginx_lb")
+
+    assert (code, out) == (4, "")
+    assert err == (
+        "error: nginx_lb.service can be seen nowhere, and may stand on core-3\n"
         "       core-3 does not answer\n"
-        "hint:  It may stand on core-3.\n"
+        "hint:  To run it elsewhere: coreos-kit deploy --evacuate core-3\n"
     )
 
 
@@ -282,7 +285,7 @@ def test_ssh_to_what_stands_on_several_machines_wants_one_of_them(deployed: Kit)
 @pytest.mark.parametrize(
     ("args", "error"),
     [
-        (("ssh", "core-9", "--", "true"), "error: no unit core-9 on lab\n"),
+        (("ssh", "core-9", "--", "true"), "error: core-9 is no machine or unit of lab\n"),
         (("--cluster", "nowhere", "ssh", "core-1", "--", "true"), "error: no cluster nowhere"),
         (("--project", "/nonexistent", "ssh", "core-1", "--", "true"), "error: no coreos-kit.toml in"),
     ],

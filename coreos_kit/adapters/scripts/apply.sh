@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Changes one machine in one go: stop, remove, write, reload once, start. Safe to repeat.
 #   $1 environment file   stdin: a tar with units/NAME and environment, for what is to be written
 #   $2… --stop NAME… --remove NAME… --write NAME… --start NAME…

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Writes and removes files in a project's folder: root's alone, each replaced atomically. Safe to repeat.
 #   $1 folder   stdin: a tar with what is to be written   $2… --write NAME… --remove NAME…
 # The last line is "end".

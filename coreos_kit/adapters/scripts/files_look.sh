@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Says which files lie in a project's folder, each with its keyed digest, never with its content. Changes nothing.
 #   $1 folder
 # Prints "key HEX", "file DIGEST NAME" with the name in base64 ("-" for one that is not root's alone); the last line is "end".

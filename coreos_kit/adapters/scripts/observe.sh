@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC1091
 # One snapshot of a machine, as lines of words; whatever came from elsewhere is base64. Changes nothing.
 #   $1 engine  $2 etcd unit  $3 environment file  $4… names of units to look at beside the kit's own
 # The last line is "end": a snapshot without it is not whole, and is thrown away.

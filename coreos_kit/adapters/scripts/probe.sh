@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2016 # the inner bash expands
 # Looks at a balancer from its own machine: its running pool, the backends' health, requests sent through it.
 #   $1 engine  $2 container, "" for none  $3 address:port of the balancer  $4 nonce  $5 number of requests
 #   $6… backends, each as kind|address|path|seconds

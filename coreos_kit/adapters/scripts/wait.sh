@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2016 # the inner bash expands
 # Waits on the machine until units are active and backends answer; says how it went. Changes nothing.
 #   $1 seconds  $2 number of checks  $3… checks, each as kind|host:port|path|seconds, then units
 # Prints "unit NAME base64", "backend yes|no", "journal NAME base64" where it did not come; the last line is "end".
@@ -27,9 +28,18 @@ given_up() {
 # is-active is satisfied by any one of them.
 active() { [ "$(systemctl show --property=ActiveState -- "$@" | grep -c '^ActiveState=active$')" -eq $# ]; }
 
+# Without a check there is only systemd's word, and "active" is true for a moment of a unit that fails at once.
+steady() {
+  local before
+  [ ${#checks[@]} -eq 0 ] || return 0
+  before=$(systemctl show --property=MainPID,NRestarts -- "$@")
+  sleep 1
+  active "$@" && [ "$before" = "$(systemctl show --property=MainPID,NRestarts -- "$@")" ]
+}
+
 deadline=$((SECONDS + seconds)) backend=no
 while :; do
-  if active "$@" && answers; then backend=yes; break; fi
+  if active "$@" && answers && steady "$@"; then backend=yes; break; fi
   given_up "$@" && break
   [ $SECONDS -lt $deadline ] || break
   sleep 0.2
