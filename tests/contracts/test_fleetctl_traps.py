@@ -271,6 +271,24 @@ def test_a_machine_forgets_one_destroyed_unit_in_each_round(fleet: World) -> Non
     assert left == [3, 2, 1, 0]
 
 
+def test_a_unit_that_has_moved_vanishes_when_the_machine_it_came_from_says_again_that_it_is_gone(
+    fleet: World,
+) -> None:
+    fleet.runs("plain.service", SLEEPS)
+    fleet("destroy plain.service")
+    fleet.clock.sleep(6)
+    fleet.writes("plain.service", SLEEPS + f"[X-Fleet]\nMachineID={'b' * 32}\n")
+    fleet("start --no-block plain.service")
+
+    seen = []
+    for _ in range(60):
+        fleet.clock.sleep(1)
+        seen.append(("plain.service" in fleet.units(), fleet.files()["plain.service"].split()[2]))
+    changes = [one for one, before in zip(seen, [None, *seen], strict=False) if one != before]
+
+    assert changes == [(False, "inactive"), (True, "launched"), (False, "inactive"), (True, "launched")]
+
+
 def test_stop_ends_when_the_state_is_loaded_while_the_unit_still_stops(fleet: World) -> None:
     fleet.runs("apache@1.service", APACHE)
 

@@ -10,6 +10,7 @@ from math import ceil
 
 from coreos_kit.model.names import UnitName
 from coreos_kit.placement import Placements, PlacementUnit, place
+from coreos_kit.testing.fleetctl import publishing
 from coreos_kit.testing.fleetctl.host import Host
 from coreos_kit.testing.fleetctl.members import (
     HEARTBEAT_S,
@@ -19,7 +20,6 @@ from coreos_kit.testing.fleetctl.members import (
     Job,
     Loaded,
     Member,
-    Published,
     Watch,
 )
 
@@ -100,7 +100,8 @@ class FleetCluster:
         self.changed_at = self.now
 
     def _forget(self, member: Member) -> None:
-        member.gone_at, member.is_listed, member.published = None, False, {}
+        member.gone_at, member.is_listed = None, False
+        member.published, member.said, member.ended = {}, {}, []
         self.changed_at = self.now
 
     def start_fleetd(self, member: Member) -> None:
@@ -122,6 +123,8 @@ class FleetCluster:
         for member in self.members:
             member.watch.at = _next_round(member.watch.at, AGENT_ROUND_S, to)
             member.publish_at = _next_round(member.publish_at, PUBLISH_ROUND_S, to)
+            member.repeat_at = _next_round(member.repeat_at, HEARTBEAT_S, to)
+            member.heartbeat_at = _next_round(member.heartbeat_at, HEARTBEAT_S, to)
 
     def _due(self) -> Iterator[tuple[float, Member | None]]:
         if any(member.is_working for member in self.members):
@@ -131,6 +134,7 @@ class FleetCluster:
                 yield member.watch.at, member
                 yield member.publish_at, member
                 yield member.heartbeat_at, member
+                yield member.repeat_at, member
             if member.gone_at is not None:
                 yield member.gone_at, member
             if (at := member.host.next_step) is not None:
@@ -138,7 +142,10 @@ class FleetCluster:
 
     def _has_timers(self) -> bool:
         return any(
-            member.gone_at is not None or member.host.next_step is not None or self._misses_heartbeat(member)
+            member.gone_at is not None
+            or member.host.next_step is not None
+            or (member.is_working and (bool(member.ended) or member.said != member.published))
+            or self._misses_heartbeat(member)
             for member in self.members
         )
 
@@ -173,11 +180,12 @@ class FleetCluster:
                     self._beat(name, member.id)
         if member.publish_at <= self.now:
             member.publish_at = self.now + PUBLISH_ROUND_S
-            states = {
-                name: Published(*member.host.state(name), known.hash) for name, known in member.agent.items()
-            }
-            if states != member.published:
-                member.published, self.changed_at = states, self.now
+            if publishing.publish(member, self.members):
+                self.changed_at = self.now
+        if member.repeat_at <= self.now:
+            member.repeat_at = self.now + HEARTBEAT_S
+            if publishing.repeat(member, self.members):
+                self.changed_at = self.now
 
     def _schedule(self) -> None:
         wanted = [job for job in self.jobs.values() if job.desired != INACTIVE]

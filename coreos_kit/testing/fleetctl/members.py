@@ -71,7 +71,7 @@ class Loaded:
 
 @dataclass(slots=True)
 class Published:
-    """What an agent has said of a unit, last time."""
+    """What an agent says of a unit."""
 
     active: str
     sub: str
@@ -93,7 +93,10 @@ class Member:
     publish_at: float = 0.0
     heartbeat_at: float = HEARTBEAT_S
     agent: dict[str, Loaded] = field(default_factory=dict)
-    published: dict[str, Published] = field(default_factory=dict)
+    said: dict[str, Published] = field(default_factory=dict)  # by the agent, last
+    ended: list[str] = field(default_factory=list)  # units of which it will say once more that they are gone
+    repeat_at: float = HEARTBEAT_S
+    published: dict[str, Published] = field(default_factory=dict)  # what the registry has kept of it
     host: Host = field(default_factory=Host)
 
     @property

@@ -11,7 +11,7 @@ from typing import Any
 from coreos_kit.ports import Clock
 from coreos_kit.testing.fleetctl.cluster import FleetCluster
 from coreos_kit.testing.fleetctl.host import Host, Run
-from coreos_kit.testing.fleetctl.members import Job, Loaded, Member, Published, Watch
+from coreos_kit.testing.fleetctl.members import HEARTBEAT_S, Job, Loaded, Member, Published, Watch
 from coreos_kit.testing.fleetctl.processes import Story
 
 LATEST = "1.0.0"
@@ -37,7 +37,10 @@ class StateFolder:
     def create(self, machines: Mapping[str, tuple[str, Mapping[str, str]]], *, version: str = LATEST) -> None:
         """Begin with these machines (id -> address and metadata), all well and without any unit."""
         self.path.mkdir(parents=True, exist_ok=True)
-        members = [Member(id_, ip, dict(metadata)) for id_, (ip, metadata) in machines.items()]
+        members = [
+            Member(id_, ip, dict(metadata), repeat_at=HEARTBEAT_S * (1 + index / len(machines)))
+            for index, (id_, (ip, metadata)) in enumerate(machines.items())
+        ]
         self._write(Kept(FleetCluster(members), version, self.clock.now()))
 
     @contextmanager
@@ -91,6 +94,7 @@ def _member(said: dict[str, Any]) -> Member:
         | {
             "watch": Watch(**said["watch"]),
             "agent": {name: Loaded(**known) for name, known in said["agent"].items()},
+            "said": {name: Published(**state) for name, state in said["said"].items()},
             "published": {name: Published(**state) for name, state in said["published"].items()},
             "host": Host(
                 **host
