@@ -7,7 +7,7 @@ from coreos_kit.balancer.pool import shown
 from coreos_kit.model.chain import Chain, Link, LinkName, State, Verdict
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.plan import DesiredUnit
+from coreos_kit.model.plan import DesiredUnit, UnitKind
 from coreos_kit.model.project import Cluster, HealthKind, LoadBalancer, Registration, Service
 from coreos_kit.ports import Probe
 
@@ -34,13 +34,20 @@ class Evidence:
 
 
 def judge(evidence: Evidence) -> Verdict:
-    """Return the chain of every configured instance and balancer."""
+    """Return the chain of every configured instance and balancer; the workspace's own units have one link."""
     cluster = evidence.cluster
-    return Verdict(
-        chains=(
-            *(chain for service in cluster.services for chain in _service_chains(evidence, service)),
-            *(chain for balancer in cluster.load_balancers for chain in _balancer_chains(evidence, balancer)),
+    chains = (
+        *(chain for service in cluster.services for chain in _service_chains(evidence, service)),
+        *(chain for balancer in cluster.load_balancers for chain in _balancer_chains(evidence, balancer)),
+        *(
+            Chain(unit.name, machine.name if machine else "", (_unit_link(evidence, machine, [unit.name]),))
+            for unit in evidence.desired or ()
+            if unit.kind is UnitKind.EXTRA
+            for machine in _places_or_nowhere(evidence, unit.name)
         ),
+    )
+    return Verdict(
+        chains=tuple(chain.with_causes() for chain in chains),
         unreachable=tuple(
             f"{name}: {error}"
             for name, error in sorted(evidence.observed.unreachable.items())

@@ -1,12 +1,14 @@
 """What verify found, link by link and ghost by ghost, and what its --fix did."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from coreos_kit.cli import output
 from coreos_kit.cli.asking import confirm
 from coreos_kit.cli.settings import Settings
 from coreos_kit.model.chain import Link, State, Verdict
 from coreos_kit.model.ghosts import Ghost, Mend
+from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster
 from coreos_kit.ops.mend import Fixed
 
@@ -104,17 +106,32 @@ def summary(found: Verdict) -> str:
 
 
 def _findings(found: Verdict) -> Iterator[str]:
+    alike: dict[tuple[State, str, str], list[tuple[UnitName, Link]]] = {}
     for chain in found.chains:
         for link in chain.links:
             if link.state is not State.OK:
-                what = f"{link.name} of {chain.unit} on {link.machine or 'no machine'}"
-                yield from _finding(f"{_MARKS[link.state]}: {what}", link)
+                alike.setdefault((link.state, link.seen, link.remedy), []).append((chain.unit, link))
+    for (state, _, _), links in alike.items():
+        unit, first = links[0]
+        if len(links) == 1:
+            what = f"{first.name} of {unit} on {first.machine or 'no machine'}"
+            yield from _finding(f"{_MARKS[state]}: {what}", first)
+        else:  # one cause, told once: etcd that is away makes three links of every instance unknown
+            yield from _finding(f"{_MARKS[state]}: {output.counted(len(links), 'link')}", _together(links))
     for ghost in found.ghosts[:MOST_GHOSTS]:
         where = f" on {ghost.machine}" if ghost.machine else ""
         yield from _finding(f"GHOST: {ghost.kind} {ghost.subject}{where}", ghost)
     if len(found.ghosts) > MOST_GHOSTS:
         yield ""
         yield f"and {len(found.ghosts) - MOST_GHOSTS} ghosts more: coreos-kit verify --json"
+
+
+def _together(links: Sequence[tuple[UnitName, Link]]) -> Link:
+    by_unit: dict[UnitName, list[str]] = {}
+    for unit, link in links:
+        by_unit.setdefault(unit, []).append(link.name)
+    expected = "; ".join(f"{', '.join(names)} of {unit}" for unit, names in by_unit.items())
+    return replace(links[0][1], expected=expected)
 
 
 def _finding(title: str, about: Link | Ghost) -> Iterator[str]:

@@ -1,7 +1,9 @@
 """The chain from a unit to a request that reaches it, link by link, each with its verdict."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Self
 
 from coreos_kit.model.ghosts import Ghost
 from coreos_kit.model.names import UnitName
@@ -40,6 +42,18 @@ class Link:
     remedy: str = ""
 
 
+# The links that a link can't hold without: of what is broken, the first is what has to be mended.
+RESTS_ON = {
+    LinkName.CONTAINER: (LinkName.UNIT,),
+    LinkName.KEY: (LinkName.UNIT, LinkName.CONTAINER),
+    LinkName.VALUE: (LinkName.KEY,),
+    LinkName.TTL: (LinkName.KEY,),
+    LinkName.BACKEND: (LinkName.UNIT, LinkName.CONTAINER),
+    LinkName.POOL: (LinkName.KEY, LinkName.VALUE),
+    LinkName.REQUEST: (LinkName.BACKEND, LinkName.POOL),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The links of one unit on one machine; `machine` is "" where it stands nowhere."""
@@ -47,6 +61,21 @@ class Chain:
     unit: UnitName
     machine: str
     links: tuple[Link, ...]
+
+    def with_causes(self) -> Self:
+        """Return the chain in which a link that fails for another one says so, and has no remedy of its own.
+
+        To restart a balancer because a key is missing would mend nothing, and cost requests.
+        """
+        broken = {link.name for link in self.links if link.state is State.BROKEN}
+        return replace(self, links=tuple(_with_cause(link, broken) for link in self.links))
+
+
+def _with_cause(link: Link, broken: Collection[LinkName]) -> Link:
+    cause = next((name for name in RESTS_ON.get(link.name, ()) if name in broken), None)
+    if link.state is not State.BROKEN or cause is None:
+        return link
+    return replace(link, seen=f"{link.seen}; follows from {cause}", remedy="")
 
 
 @dataclass(frozen=True, slots=True)

@@ -444,7 +444,7 @@ def test_broken_beside_unknown_exits_1() -> None:
     assert judge(evidence(entry=None, silent=("core-3",))).exit_code == 1
 
 
-def test_whatever_is_broken_has_a_remedy_that_is_a_command() -> None:
+def test_whatever_is_broken_has_a_remedy_that_is_a_command_or_names_its_cause() -> None:
     ill = replace(WEB, containers=(), units=tuple(replace(u, active_state="failed") for u in WEB.units))
     probe = Probe({BACKEND: "refused"}, frozenset(), "", (0,), {})
     found = [
@@ -459,4 +459,14 @@ def test_whatever_is_broken_has_a_remedy_that_is_a_command() -> None:
     ]
 
     assert {link.name for link in found} == set(LinkName)
-    assert all(link.remedy.startswith("coreos-kit ") for link in found)
+    assert all(link.remedy.startswith("coreos-kit ") or "; follows from " in link.seen for link in found)
+
+
+def test_only_the_first_broken_link_has_a_remedy() -> None:
+    ill = replace(WEB, containers=(), units=tuple(replace(u, active_state="failed") for u in WEB.units))
+
+    found = judge(evidence(ill, LB, entry=None, probe=Probe({BACKEND: "refused"}, frozenset(), "", (0,), {})))
+
+    broken = [link for link in found.chains[0].links if link.state is State.BROKEN]
+    assert [link.name for link in broken if link.remedy] == ["unit"]
+    assert broken[-1].seen.endswith("; follows from backend")
