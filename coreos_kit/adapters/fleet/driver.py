@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from coreos_kit.adapters.answers import Line
+from coreos_kit.adapters.answers import Line, understood
 from coreos_kit.adapters.fleet.explain import why_nowhere
 from coreos_kit.adapters.fleet.gateway import Gateway, NoFleetError
 from coreos_kit.adapters.fleet.lists import registry_of, states_of
@@ -122,12 +122,13 @@ class FleetDriver:
         if not (order.stop or order.remove or order.write or order.start):
             return {change.machine: written.get(change.machine) or () for change in changes}
         lines = self._carry_out(order, timeout_s)
-        sight = self._after(order, lines)
-        said = {line.key: line for line in lines}
-        left = {UnitName.parse(name) for name in said["left"].text().split()}
-        stage = said["stage"].word()
+        with understood("fleet"):
+            sight = self._after(order, lines)
+            said = {line.key: line for line in lines}
+            left = {UnitName.parse(name) for name in said["left"].text().split()}
+            stage, complaint = said["stage"].word(), said["said"].text()
         up = self._wait_for_starts(sight, order, timeout_s) if stage in ("end", "start") else {}
-        failure = self._failure(stage, left, sight, said["said"].text(), timeout_s)
+        failure = self._failure(stage, left, sight, complaint, timeout_s)
         return {
             **{machine: error for machine, error in written.items() if isinstance(error, KitError)},
             **{change.machine: self._applied(change, sight, up, left, failure) for change in asked},

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from coreos_kit.adapters.answers import Line
+from coreos_kit.adapters.answers import Line, understood
 from coreos_kit.adapters.fleet.lists import (
     INACTIVE,
     FleetMachine,
@@ -50,17 +50,18 @@ class Sight:
 
 
 def read_sight(gateway: str, lines: tuple[Line, ...], known: Mapping[str, str]) -> Sight:
-    """Read what fleet_observe.sh printed."""
-    said = {line.key: line for line in lines}
-    texts = {line.word(): line.text(1) for line in lines if line.key == "text"}
-    return Sight(
-        version=said["fleetctl"].word(),
-        gateway=gateway,
-        machines=machines_of(said["machines"].text()),
-        registry=registry_of(said["registry"].text()),
-        states=states_of(said["units"].text()),
-        texts={**known, **texts},
-    )
+    """Read what fleet_observe.sh printed; raises `CommandFailed` where it makes no sense."""
+    with understood(gateway):
+        said = {line.key: line for line in lines}
+        texts = {line.word(): line.text(1) for line in lines if line.key == "text"}
+        return Sight(
+            version=said["fleetctl"].word(),
+            gateway=gateway,
+            machines=machines_of(said["machines"].text()),
+            registry=registry_of(said["registry"].text()),
+            states=states_of(said["units"].text()),
+            texts={**known, **texts},
+        )
 
 
 def names_of(cluster: Cluster, sight: Sight, seen: Mapping[str, ObservedMachine]) -> Mapping[str, str]:
