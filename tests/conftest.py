@@ -4,6 +4,12 @@ import os
 import platform
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Of `make fuzz`, round after round. A busy machine is no bug.
+settings.register_profile(
+    "fuzz", max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
 
 OPTIONAL = ("real_confd", "real_fleet")  # these need a binary that nobody has to have
 
