@@ -1,7 +1,7 @@
 """Which adapter stands behind which port: the only place that knows both."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -80,7 +80,7 @@ def render_and_link(project: Project, cluster: Cluster) -> None:
     from coreos_kit.ops.render import apply_render, plan_render
 
     apply_render(plan_render(project, cluster))
-    apply_links(project.root, plan_links(project.root, cluster.services))
+    apply_links(project.root, plan_links(project.root, cluster.services, project.unit_instances))
 
 
 @contextmanager
@@ -135,6 +135,30 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             clock=SystemClock(),
             progress=progress,
         )
+
+
+@contextmanager
+def open_fleet(settings: Settings, destinations: Sequence[str]) -> Iterator[tuple[Cluster, ClusterDriver]]:
+    """Open the fleet that these machines belong to; none: the cluster of the workspace."""
+    from coreos_kit.adapters.fleet.driver import FleetDriver
+    from coreos_kit.adapters.fleet.gateway import Gateway
+    from coreos_kit.adapters.systemd import SystemdDriver
+    from coreos_kit.config.words import host_of
+
+    if destinations:
+        entries = tuple(MachineEntry(host_of(destination), destination) for destination in destinations)
+        cluster = Cluster("fleet", COREOS, DriverKind.FLEET, entries, (), ())
+    else:
+        cluster = with_lab(configured_cluster(settings, open_project(settings)))
+    with open_ssh(settings, cluster) as machines:
+        runners: dict[str, Runner] = {}
+
+        def join(entry: MachineEntry) -> None:
+            runners[entry.name] = machines.join(entry)
+
+        for entry in cluster.machines:
+            join(entry)
+        yield cluster, FleetDriver(SystemdDriver(cluster, runners), Gateway(cluster.name, runners), join)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from coreos_kit.config.findings import Findings, Place
 from coreos_kit.config.reading import Fields, Reader, mapping, table
 from coreos_kit.config.secrets import check_secrets, secret_reader, sources_of
 from coreos_kit.errors import InvalidConfig
+from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Project
 
 FILE_NAME = "coreos-kit.toml"
@@ -87,6 +88,9 @@ def _project(raw: dict[str, Any], top: Place, root: Path) -> Project:
         raw, top, "load_balancers", _named(schema.LOAD_BALANCER, schema.LOAD_BALANCER_REQUIRED)
     )
     secret_tables = _table(raw, top, "secrets", mapping(words.NAME, words.NAME_ALLOWED, secret_reader()))
+    unit_tables = _table(
+        raw, top, "units", mapping(words.TEMPLATE_UNIT, words.TEMPLATE_UNIT_ALLOWED, words.unit_instances)
+    )
     bases = Bases(service_tables, balancer_tables)
     clusters = raw.get("clusters", {})
     drafts = _clusters(clusters, top.at("clusters"), bases)
@@ -101,6 +105,7 @@ def _project(raw: dict[str, Any], top: Place, root: Path) -> Project:
         image_prefix=fields.get("image_prefix", ""),
         base_image=fields.get("base_image", DEFAULT_BASE_IMAGE),
         default_cluster=default,
+        unit_instances={UnitName.parse(unit): tuple(names) for unit, names in unit_tables.items()},
         clusters={
             name: draft.cluster(
                 root,

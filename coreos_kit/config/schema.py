@@ -131,4 +131,4 @@ CLUSTER = {
 
 # Read apart: machines come in two forms, and overrides are checked against what they override.
 CLUSTER_TABLES = ("machines", "services", "load_balancers")
-ROOT_TABLES = ("project", "services", "load_balancers", "secrets", "clusters")
+ROOT_TABLES = ("project", "services", "load_balancers", "units", "secrets", "clusters")

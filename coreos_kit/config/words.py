@@ -17,11 +17,14 @@ NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
 NAME_ALLOWED = "lower-case letters, digits, _ and -, beginning with a letter or digit, at most 63"
 MACHINE_NAME = r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,62}"
 MACHINE_NAME_ALLOWED = "letters, digits and _ . : -, beginning with a letter or digit, at most 63"
+TEMPLATE_UNIT = r"[0-9A-Za-z:_.\\-]{1,200}@\.(?:service|socket|target|timer|path)"
+TEMPLATE_UNIT_ALLOWED = "the name of a template unit, such as worker@.service"
 ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,254}"
 ENV_NAME_ALLOWED = "letters, digits and _, not beginning with a digit"
 METADATA_WORD = r"[A-Za-z0-9_./:@+~-]{1,255}"
 METADATA_ALLOWED = "letters, digits and _ . / : @ + ~ -"
 
+_UNIT_INSTANCE = re.compile(r"[0-9A-Za-z:_.\\@-]{1,200}", re.ASCII)
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -231,6 +234,21 @@ def _network(value: object) -> ipaddress.IPv4Network | None:
         return ipaddress.IPv4Network(value, strict=False) if isinstance(value, str) and "/" in value else None
     except ValueError:
         return None
+
+
+def unit_instances(value: Any, place: Place) -> tuple[str, ...] | None:
+    """Read the instances of a template of the workspace's own: any name that fleet takes, numbers as well."""
+    if not isinstance(value, list):
+        place.refuse(value, 'an array of instance names, such as [1, 2] or ["blue"]')
+        return None
+    found: dict[str, None] = {}
+    for index, element in enumerate(value):
+        text = str(element) if isinstance(element, int) and not isinstance(element, bool) else element
+        if not isinstance(text, str) or not _UNIT_INSTANCE.fullmatch(text):
+            place.at(index).refuse(element, "letters, digits and : - _ . \\ @")
+        else:
+            found[text] = None
+    return tuple(found)
 
 
 def instances(value: Any, place: Place) -> tuple[str, ...] | None:

@@ -244,6 +244,9 @@ class Project:
     default_cluster: str
     clusters: Mapping[str, Cluster]
     base_images: Mapping[str, str] = field(default_factory=dict)  # of single images, by folder name
+    unit_instances: Mapping[UnitName, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # of the workspace's own template units
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
 
     @property

@@ -5,12 +5,13 @@ template that is the kit's, or is gone. Everything else in instances/ is somebod
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from coreos_kit.errors import KitError, Refused
+from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Service
 from coreos_kit.ops.files import read_text_inside, way_out
 from coreos_kit.units.ownership import owner_of
@@ -40,8 +41,10 @@ def link_target(name: str) -> str:
     return f"../{TEMPLATES}/{_template(name)}"
 
 
-def plan_links(root: Path, services: Iterable[Service]) -> LinkChanges:
-    """Compare instances/ with what `services` want; change nothing.
+def plan_links(
+    root: Path, services: Iterable[Service], own: Mapping[UnitName, Sequence[str]] | None = None
+) -> LinkChanges:
+    """Compare instances/ with what `services`, and the workspace's `own` templates, want; change nothing.
 
     Raises `Refused`, with every problem, where a link would have to replace what the kit didn't make.
     """
@@ -56,7 +59,7 @@ def plan_links(root: Path, services: Iterable[Service]) -> LinkChanges:
     if problems:
         _refuse(problems, root)
     found = _entries(folder)
-    wanted = dict.fromkeys(_names(services))
+    wanted = dict.fromkeys((*_names(services), *_own_names(own or {})))
     created, unchanged = [], []
     for name in wanted:
         target = found.get(name, "")
@@ -98,6 +101,12 @@ def _names(services: Iterable[Service]) -> Iterator[str]:
         for instance in service.instances:
             for template in templates:
                 yield template.replace("@.", f"@{instance}.", 1)
+
+
+def _own_names(own: Mapping[UnitName, Sequence[str]]) -> Iterator[str]:
+    return (
+        str(template.instantiate(instance)) for template, instances in own.items() for instance in instances
+    )
 
 
 def _entries(folder: Path) -> dict[str, str]:

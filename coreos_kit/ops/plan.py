@@ -8,6 +8,7 @@ from coreos_kit.errors import InvalidUnit, KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.secret import Secret
+from coreos_kit.ops.adopt import carry_over_notes
 from coreos_kit.ops.behind import behind
 from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
 from coreos_kit.ops.session import Session
@@ -61,6 +62,8 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     )
     made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
     notes = [*comparing.result(), *notes, *made.notes]
+    if observed.scheduler is None:
+        notes += carry_over_notes(session.project.root, pinned, session.cluster)
     return Prepared(
         plan=replace(
             made,

@@ -85,6 +85,10 @@ def desired_units(project: Project, cluster: Cluster, sources: Mapping[str, str]
         units += [
             _desired(file, file.name.instantiate(instance)) for instance in names for file in of_service
         ]
+    for file in files:
+        if file.kind is UnitKind.EXTRA and file.folder == TEMPLATES:
+            names = project.unit_instances[file.name]
+            units += [_desired(file, file.name.instantiate(instance)) for instance in names]
     units += [_desired(file, file.name) for file in files if file.folder == STATIC]
     return tuple(units)
 
@@ -140,23 +144,24 @@ def _blueprints(project: Project, cluster: Cluster, sources: Mapping[str, str]) 
     yield from services
     for own in sorted(sources.keys() - taken):
         if not own.startswith("_"):  # a file for other templates to include
-            name = _own_unit(own)
+            name = _own_unit(own, project)
             yield _Blueprint(
                 name, own, name.prefix, UnitKind.EXTRA, partial(values.extra_values, project, cluster)
             )
     yield from balancers
 
 
-def _own_unit(source: str) -> UnitName:
+def _own_unit(source: str, project: Project) -> UnitName:
     try:
         name = UnitName.parse(source.removesuffix(SUFFIX))
     except InvalidUnit as error:
         hint = f"Name it after the unit it makes: cron.service{SUFFIX}; a file only to include, _{source}."
         raise InvalidUnit(f"{FOLDER}/{source} names no unit: {error}", hint=hint) from error
-    if name.instance is not None:
+    if name.is_template and name not in project.unit_instances:
         raise InvalidUnit(
             f"{FOLDER}/{source} is the template of no service",
-            hint=f"Name it after a service, or after a plain unit: {name.prefix}.{name.type}{SUFFIX}",
+            hint=f"Name it after a service, or after a plain unit: {name.prefix}.{name.type}{SUFFIX};"
+            " or list its instances in [units].",
         )
     return name
 

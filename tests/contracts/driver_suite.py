@@ -1,4 +1,4 @@
-"""What every `ports.ClusterDriver` promises; each kind of cluster imports it and brings a fixture `opened`."""
+"""What every `ports.ClusterDriver` promises; each kind imports it and brings a fixture `opened`."""
 
 from collections.abc import Iterator, Mapping
 

@@ -1,4 +1,4 @@
-"""The fleet driver on a double of fleet: its scripts run here, with a fleetctl that keeps a cluster in a folder."""
+"""The fleet driver on a double of fleet: its scripts run here, on a cluster that is kept in a folder."""
 
 import base64
 import io

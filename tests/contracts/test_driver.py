@@ -1,4 +1,4 @@
-"""The driver in memory keeps the promises of `ports.ClusterDriver`; tests/lab/test_driver.py has the real ones."""
+"""The driver in memory keeps the promises of `ports.ClusterDriver`; tests/lab has the real ones."""
 
 import pytest
 

@@ -1,9 +1,8 @@
-"""The guide's five units under a real fleet: each trap of fleetctl as fleetctl has it, and what the kit makes of it.
+"""The guide's five units under a real fleet: each trap of fleetctl, and what the kit makes of it.
 
 Runs where COREOS_KIT_FLEET_BIN names a folder with fleetd and fleetctl, in a lab of its own.
 """
 
-import json
 import os
 import shlex
 import subprocess
@@ -12,7 +11,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
@@ -91,7 +89,8 @@ def watching(kit: Kit, machine: str) -> Iterator[list[tuple[float, str, set[str]
     """Look four times a second, from the inside: (seconds, states of the units, registrations)."""
     script = (
         f"while sleep 0.25; do date +%s.%N; {LISTS}; echo --; "
-        "etcdctl ls --recursive /services 2>/dev/null || ETCDCTL_API=2 etcdctl ls --recursive /services; echo ==; done"
+        "etcdctl ls --recursive /services 2>/dev/null || ETCDCTL_API=2 etcdctl ls --recursive /services; "
+        "echo ==; done"
     )
     argv = [
         sys.executable,
@@ -147,7 +146,9 @@ def test_deploying_again_changes_nothing(kit: Kit) -> None:
 
 def test_a_changed_file_is_updated_where_fleetctl_keeps_the_old_one(kit: Kit) -> None:
     before = hashes(kit)["nginx_lb.service"]
-    by_hand = "fleetctl cat nginx_lb.service | sed 's/Description=.*/Description=changed/' > /tmp/nginx_lb.service; "
+    by_hand = (
+        "fleetctl cat nginx_lb.service | sed 's/Description=.*/Description=changed/' > /tmp/nginx_lb.service;"
+    )
 
     code, said = fleetctl(kit, f"{by_hand} fleetctl start --block-attempts=5 /tmp/nginx_lb.service")
 
@@ -277,8 +278,8 @@ def fleetd_down(kit: Kit, *machines: str) -> Iterator[None]:
     """Kill fleetd without letting it hand its units over, for less than the 30 s that fleet waits."""
     kill = (
         "mkdir -p /run/systemd/system/fleet.service.d; "
-        "printf '[Service]\\nRestart=no\\n' > /run/systemd/system/fleet.service.d/down.conf; systemctl daemon-reload; "
-        "systemctl kill -s KILL fleet; systemctl stop fleet.socket"
+        "printf '[Service]\\nRestart=no\\n' > /run/systemd/system/fleet.service.d/down.conf; "
+        "systemctl daemon-reload; systemctl kill -s KILL fleet; systemctl stop fleet.socket"
     )
     for machine in machines:
         kit.machine(machine, kill, code=None)
@@ -288,7 +289,8 @@ def fleetd_down(kit: Kit, *machines: str) -> Iterator[None]:
         for machine in machines:
             kit.machine(
                 machine,
-                "rm -r /run/systemd/system/fleet.service.d; systemctl daemon-reload; systemctl start fleet.socket fleet",
+                "rm -r /run/systemd/system/fleet.service.d; systemctl daemon-reload; "
+                "systemctl start fleet.socket fleet",
             )
         wait_for(
             "fleet's return",
