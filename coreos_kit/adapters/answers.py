@@ -88,6 +88,7 @@ _ENCODED = frozenset(
         "containers",
         "engine-error",
         "labels",
+        "fleet-files",
         "journal",
         "pool",
         "pool-error",

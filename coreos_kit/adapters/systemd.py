@@ -155,6 +155,7 @@ def _clock(text: str) -> float:
 def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
     names = [line.word() for line in lines if line.key == "unit"]
     files = files_of(next((line.decoded() for line in lines if line.key == "files"), b""))
+    fleets = files_of(next((line.decoded() for line in lines if line.key == "fleet-files"), b""))
     shown = next((line.text() for line in lines if line.key == "show"), "")
     blocks = [properties(block) for block in shown.split("\n\n") if block.strip()]
     if len(blocks) != len(names):
@@ -185,6 +186,7 @@ def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
             since=block.get("ActiveEnterTimestamp", ""),
             project=owner.project,
             service=owner.service,
+            own_file=fleets[text_name][0] if text_name in fleets else None,
             drop_ins=_drop_ins(name, block.get("DropInPaths", "")),
             is_older_than_file=_seconds(block.get("ActiveEnterTimestamp", "")) < written,
         )

@@ -22,8 +22,9 @@ def edited_units(evidence: Evidence) -> Iterator[Ghost]:
             continue
         for unit in machine.units:
             if unit.project == evidence.project and unit.text is not None:
-                if not is_as_deployed(unit.text) or unit.needs_reload:
-                    yield _edited(evidence, unit, unit.text)
+                text = unit.text if unit.own_file is None else unit.own_file
+                if not is_as_deployed(text) or unit.needs_reload:
+                    yield _edited(evidence, unit, text)
                 if unit.drop_ins:
                     yield _dropped_in(unit)
 
@@ -73,9 +74,15 @@ def _edited(evidence: Evidence, unit: ObservedUnit, text: str) -> Ghost:
         str(unit.name),
         "its file as deploy wrote it" + (f" (sha256 {stamp[:12]}…)" if stamp else ""),
         _what(text, deployed) + ("; it was started since then" if runs_it else ""),
-        "coreos-kit verify --fix" if mend else "coreos-kit deploy",
+        "coreos-kit verify --fix" if mend else _remedy(unit),
         mend,
     )
+
+
+def _remedy(unit: ObservedUnit) -> str:
+    # What fleet keeps is as it was deployed, so deploy would find nothing to do, and fleet does not look.
+    is_fleets = unit.own_file is not None and is_as_deployed(unit.text or "")
+    return f"coreos-kit destroy --yes {unit.name} && coreos-kit deploy" if is_fleets else "coreos-kit deploy"
 
 
 def _what(text: str, deployed: str | None) -> str:

@@ -23,6 +23,7 @@ class ObservedUnit:
     since: str = ""  # ActiveEnterTimestamp
     project: str = ""  # of [X-CoreosKit]; "": not the kit's
     service: str = ""
+    own_file: str | None = None  # what fleet wrote on the machine, which systemd reads; None: it is `text`
     drop_ins: tuple[str, ...] = ()  # files that change this unit beside its own
     is_older_than_file: bool = False  # it was started before its file was written last
 

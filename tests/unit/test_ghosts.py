@@ -497,6 +497,19 @@ def test_an_edit_that_may_run_or_is_not_the_kits_file_is_left_to_deploy(other: d
     assert (ghost.mend, ghost.remedy) == (None, "coreos-kit deploy")
 
 
+def test_an_edit_of_the_file_that_fleet_wrote_is_mended_by_making_the_unit_anew() -> None:
+    own_file = stamped(text_of(MAIN)).replace("sleep 1", "sleep 2")
+    path = f"/run/fleet/units/{MAIN}"
+
+    ghost = only(
+        GhostKind.UNIT_EDITED, edited(stamped(text_of(MAIN)), own_file=own_file, fragment_path=path)
+    )
+
+    assert ghost.seen.startswith("edited: -ExecStart=/bin/sleep 1 +ExecStart=/bin/sleep 2")
+    assert ghost.remedy == f"coreos-kit destroy --yes {MAIN} && coreos-kit deploy"
+    assert ghost.mend is None
+
+
 def test_what_is_not_active_can_be_written_back_whenever_it_ran() -> None:
     assert only(GhostKind.UNIT_EDITED, edited(active_state="failed")).mend is not None
 

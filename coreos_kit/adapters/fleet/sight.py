@@ -182,6 +182,9 @@ def _unit(
         sub_state=live.sub_state,
         restarts=live.restarts,
         since=live.since,
+        needs_reload=live.needs_reload,
+        own_file=live.own_file,
+        drop_ins=live.drop_ins,
     )
 
 

@@ -29,6 +29,11 @@ done
 if [ ${#files[@]} -gt 0 ]; then
   tar --create --dereference --file=- -- "${files[@]}" | encoded files
 fi
+if [ ${#names[@]} -gt 0 ] && [ -d /run/fleet/units ]; then
+  # fleet's own files, which may not be as it wrote them.
+  (cd /run/fleet/units && for name in "${names[@]}"; do [ -f "$name" ] && printf '%s\0' "$name"; done |
+    tar --create --dereference --null --files-from=- --file=-) 2> /dev/null | encoded fleet-files
+fi
 if [ ${#names[@]} -gt 0 ]; then
   systemctl show --no-pager --property=Id,LoadState,ActiveState,SubState,FragmentPath,NeedDaemonReload,NRestarts,ActiveEnterTimestamp,DropInPaths \
     -- "${names[@]}" | encoded show
