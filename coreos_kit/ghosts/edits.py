@@ -8,6 +8,7 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import ObservedUnit
 from coreos_kit.model.ghosts import Ghost, GhostKind, RewriteUnit
 from coreos_kit.units.pin import pin_images, pinned_digests
+from coreos_kit.units.secret_files import pin_env_files, pinned_names
 from coreos_kit.units.stamp import is_as_deployed, stamp_of, stamped
 
 _KITS_FOLDER = "/etc/systemd/system"
@@ -55,7 +56,9 @@ def _candidates(evidence: Evidence, unit: ObservedUnit) -> Iterator[str]:
         return
     for text in (unit.text or "", *texts):
         try:
-            yield stamped(pin_images(rendered.text, pinned_digests(text, rendered.images)))
+            pinned = pin_images(rendered.text, pinned_digests(text, rendered.images))
+            names = pinned_names(text, evidence.project)
+            yield stamped(pin_env_files(pinned, evidence.project, names))
         except KitError:
             return
 

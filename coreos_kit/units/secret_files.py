@@ -65,6 +65,12 @@ def pin_env_files(text: str, project: str, names: Mapping[str, str]) -> str:
     return unit.text
 
 
+def pinned_names(text: str, project: str) -> Mapping[str, str]:
+    """Return what `pin_env_files` put into a text: names below the folder, by service."""
+    found = re.finditer(rf"{re.escape(folder(project))}/({_ENV_FILE.pattern})", text, re.ASCII)
+    return {match[2]: match[1] for match in found}
+
+
 def names_file(text: str, project: str, path: str) -> bool:
     """Whether a unit needs a file below the folder: it names the file, or the folder that it lies in."""
     inside, slash, _ = path.partition("/")

@@ -501,9 +501,7 @@ def test_an_edit_of_the_file_that_fleet_wrote_is_mended_by_making_the_unit_anew(
     own_file = stamped(text_of(MAIN)).replace("sleep 1", "sleep 2")
     path = f"/run/fleet/units/{MAIN}"
 
-    ghost = only(
-        GhostKind.UNIT_EDITED, edited(stamped(text_of(MAIN)), own_file=own_file, fragment_path=path)
-    )
+    ghost = only(GhostKind.UNIT_EDITED, edited(stamped(text_of(MAIN)), own_file=own_file, fragment_path=path))
 
     assert ghost.seen.startswith("edited: -ExecStart=/bin/sleep 1 +ExecStart=/bin/sleep 2")
     assert ghost.remedy == f"coreos-kit destroy --yes {MAIN} && coreos-kit deploy"
@@ -533,6 +531,18 @@ def test_another_instance_still_knows_the_deployed_text_when_the_configuration_h
     found = next(ghost for ghost in find_ghosts(what) if ghost.kind is GhostKind.UNIT_EDITED)
 
     assert found.mend == RewriteUnit("core-1", UnitName.parse(MAIN), stamped(text_of(MAIN)))
+
+
+def test_a_unit_with_secrets_is_written_back_with_the_names_of_their_files() -> None:
+    rendered = text_of(MAIN, body="sleep --env-file /etc/coreos-kit/web/web.env")
+    deployed = stamped(rendered.replace("web.env", f"web.{'0a' * 8}.env"))
+    what = edited(deployed.replace("sleep", "sleep 2"), is_older_than_file=True)
+
+    ghost = only(
+        GhostKind.UNIT_EDITED, replace(what, desired=(replace(DESIRED[0], text=rendered), *DESIRED[1:]))
+    )
+
+    assert ghost.mend == RewriteUnit("core-1", UnitName.parse(MAIN), deployed)
 
 
 def test_a_configuration_that_is_not_deployed_yet_is_no_edit() -> None:
