@@ -117,7 +117,7 @@ class Link:
                 raise Unreachable(
                     message, machine=self.machine, hint=error.hint, details=error.details
                 ) from error
-        # Whoever waits while another tries shares that one's failure: a silent machine costs its timeout once.
+        # Whoever waits while another tries shares that one's failure: a silent machine costs its time once.
         seen = self._attempts
         with self._lock:
             if self._closed:
