@@ -37,6 +37,12 @@ class Patience(FakeClock):
             raise TimeoutError
 
 
+SIDEKICK = (
+    "[Unit]\nRequires=apache@%i.service\nAfter=apache@%i.service\nBindsTo=apache@%i.service\n"
+    f"{SLEEPS}ExecStop=/usr/bin/etcdctl rm /services/apache/1\n[X-Fleet]\nMachineOf=apache@%i.service\n"
+)
+
+
 @dataclass
 class World:
     """A cluster of three machines and a working directory on the first of them."""
@@ -157,45 +163,62 @@ def test_start_gives_systemd_two_seconds_whatever_is_granted_and_ends_with_1_tho
     assert fleet.units()["apache@1.service"].endswith("active running")
 
 
-def test_destroy_of_a_running_container_leaves_stop_sigterm_for_90_s_and_an_orphan(fleet: World) -> None:
+def test_destroy_of_a_running_unit_with_a_sidekick_leaves_stop_sigterm_for_90_s_and_an_orphan(
+    fleet: World,
+) -> None:
     fleet.runs("apache@1.service", APACHE)
+    fleet.runs("apache-discovery@1.service", SIDEKICK)
 
-    fleet("destroy apache@1.service")
+    fleet("destroy apache@1.service apache-discovery@1.service")
     fleet.clock.sleep(6)
     fleet("start --no-block apache@1.service")
     fleet.clock.sleep(6)
     while_it_dies = fleet.units()["apache@1.service"]
-    fleet.clock.sleep(90)
+    fleet.clock.sleep(120)
 
     assert while_it_dies.endswith("deactivating stop-sigterm")
     assert fleet.units()["apache@1.service"].endswith("active running")
     assert fleet.orphans() == ["apache@1.service"]
 
 
-def test_replace_of_a_running_container_leaves_stop_sigterm_and_an_orphan_too(fleet: World) -> None:
+def test_replace_of_a_running_unit_with_a_sidekick_leaves_stop_sigterm_and_an_orphan_too(
+    fleet: World,
+) -> None:
     fleet.runs("apache@1.service", APACHE)
+    fleet.runs("apache-discovery@1.service", SIDEKICK)
     fleet.writes("apache@1.service", APACHE.replace("Apache on", "Another on"))
 
     fleet("start --replace apache@1.service")  # 0 or 1: it depends on whether the agent has looked already
     fleet.clock.sleep(6)
     while_it_dies = fleet.units()["apache@1.service"]
-    fleet.clock.sleep(90)
+    fleet.clock.sleep(120)
 
     assert while_it_dies.endswith("deactivating stop-sigterm")
     assert fleet.units()["apache@1.service"].endswith("active running")
     assert fleet.orphans() == ["apache@1.service"]
 
 
-def test_stop_until_inactive_then_destroy_leaves_nothing(fleet: World) -> None:
+def test_destroy_of_a_running_unit_alone_lets_its_stop_command_end(fleet: World) -> None:
     fleet.runs("apache@1.service", APACHE)
 
-    fleet("stop apache@1.service")
+    fleet("destroy apache@1.service")
+    fleet.clock.sleep(30)
+
+    assert fleet.units() == {}
+    assert fleet.orphans() == []
+
+
+def test_stop_until_inactive_then_destroy_leaves_nothing(fleet: World) -> None:
+    fleet.runs("apache@1.service", APACHE)
+    fleet.runs("apache-discovery@1.service", SIDEKICK)
+
+    fleet("stop apache@1.service apache-discovery@1.service")
     fleet.clock.sleep(12)
     stopped = fleet.units()["apache@1.service"]
-    fleet("destroy apache@1.service")
-    fleet.clock.sleep(6)
+    fleet("destroy apache@1.service apache-discovery@1.service")
+    fleet.clock.sleep(12)
     fleet("start --no-block apache@1.service")
-    fleet.clock.sleep(10)
+    fleet.clock.sleep(30)
 
     assert stopped.endswith("failed failed")  # docker stop had to kill it
     assert fleet.units()["apache@1.service"].endswith("active running")
@@ -204,9 +227,10 @@ def test_stop_until_inactive_then_destroy_leaves_nothing(fleet: World) -> None:
 
 def test_a_container_with_init_listens_and_leaves_no_orphan(fleet: World) -> None:
     fleet.runs("apache@1.service", APACHE.replace("docker run", "docker run --init"))
+    fleet.runs("apache-discovery@1.service", SIDEKICK)
 
-    fleet("destroy apache@1.service")
-    fleet.clock.sleep(6)
+    fleet("destroy apache@1.service apache-discovery@1.service")
+    fleet.clock.sleep(12)
 
     assert fleet.units() == {}
     assert fleet.orphans() == []

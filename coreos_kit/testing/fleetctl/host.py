@@ -83,18 +83,19 @@ class Host:
         self.step(now)
 
     def unload(self, name: str, now: float) -> bool:
-        """Stop a unit and take its file away in the same moment, which is before its stop command has run.
+        """Stop a unit and take its file away in the same moment; tell whether systemd still knows it then.
 
-        systemd then knows no stop command any more and has only SIGTERM; a `docker run` passes it on to a
+        A stop command that has begun runs on. One that has to wait for the stop of another unit, a sidekick
+        say, is lost with the file: systemd then has only SIGTERM, which a `docker run` passes on to a
         container that may not listen. After 90 s the client is killed, and the container runs on.
-        Tells whether systemd still knows the unit, which it does where it failed or is on its way down.
         """
+        has_to_wait = name in self.runs and any(True for _ in self._stopped_before(name))
         self.stop(name, now)
         self.files.pop(name, None)
         run = self.runs.get(name)
         if run is None:
             return False
-        if run.active == "deactivating" and run.sub == "stop":
+        if has_to_wait and run.sub == "stop":
             told = self._told(name, run)
             if told.ignores_sigterm:
                 self._goes(run, "deactivating", "stop-sigterm", now + told.stop_timeout_s)
@@ -171,6 +172,14 @@ class Host:
         for other, text in sorted(self.files.items()):
             if name in references(*_parsed(other, text), *keys) and self.runs[other].is_up:
                 self.stop(other, now)
+
+    def _stopped_before(self, name: str) -> Iterator[str]:
+        """Give the units that are bound to this one, start after it, and so have to be stopped before it."""
+        for other, run in self.runs.items():
+            unit = _parsed(other, self.files.get(other, run.text))
+            stands = run.is_up or run.active == "deactivating"
+            if stands and name in references(*unit, "After") & references(*unit, "Requires", "BindsTo"):
+                yield other
 
     def _settle(self, now: float) -> None:
         """Run the start jobs that wait for nothing more."""

@@ -14,6 +14,7 @@ from coreos_kit.units import globs
 from coreos_kit.units.unit_file import UnitFile
 
 PULL_S = 3.0  # longer than the two seconds that `fleetctl start` gives a unit
+STOP_COMMAND_S = 0.2  # of a quick one; nothing takes no time
 DOCKER_STOP_S = 10.0  # its grace for a container that does not listen, before SIGKILL
 STOP_TIMEOUT_S = 90.0  # systemd's DefaultTimeoutStopSec=
 
@@ -71,7 +72,7 @@ class Processes:
             is_oneshot=one_shot,
             remains=_is_true(file.value("Service", "RemainAfterExit")),
             has_stop_command=bool(stop),
-            stops_in_s=sum(_slept(command) or 0.0 for command in stop)
+            stops_in_s=sum(_slept(command) or STOP_COMMAND_S for command in stop)
             + (DOCKER_STOP_S if deaf and any(" stop " in command for command in stop) else 0.0),
             stop_ends_failed=deaf and not forgiven,
             ignores_sigterm=deaf,
