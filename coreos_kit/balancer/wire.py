@@ -108,7 +108,7 @@ class Answer:
                 raise socket.timeout("timed out")
         try:
             return json.loads(body.decode("utf-8", "replace"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             head = shown(body[:60].decode("ascii", "replace"))
             raise Unreachable(f'HTTP {self.status} with "{head}" is no JSON') from error
 

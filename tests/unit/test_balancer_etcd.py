@@ -98,6 +98,7 @@ def test_a_value_that_is_no_text_is_there_to_be_refused(serve: Serve) -> None:
     ("status", "body", "reason"),
     [
         (200, b"<html>\x1b[2J", 'HTTP 200 with "<html>\\x1b[2J" is no JSON'),
+        (200, b"[" * 100_000, f'HTTP 200 with "{"[" * 60}" is no JSON'),
         (200, b"[]", "HTTP 200 with something else than an object"),
         (200, b"{}", "its answer to a range request was not understood"),
         (200, b'{"header": {"revision": "x"}}', "its answer to a range request was not understood"),
