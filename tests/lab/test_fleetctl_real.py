@@ -37,6 +37,10 @@ CONTAINER = (
     "ExecStart=/usr/bin/docker run {options}--name %p debian:bookworm-slim /bin/sleep 100000\n"
     "ExecStop=/usr/bin/docker stop %p\n"
 )
+SIDEKICK = (
+    "[Unit]\nBindsTo={main}\nRequires={main}\nAfter={main}\n[Service]\nExecStart=/bin/sleep 100000\n"
+    "ExecStop=/bin/sleep 0.2\n[X-Fleet]\nMachineOf={main}\n"
+)
 SLEEPS = "[Service]\nExecStart=/bin/sleep 100000\n"
 FILES = {
     "plain.service": f"[Unit]\nDescription=a sleeper\n{SLEEPS}",
@@ -59,8 +63,11 @@ FILES = {
     "nowhere.service": f"{SLEEPS}[X-Fleet]\nMachineMetadata=n=9\n",
     "broken.service": "[Service\nExecStart=/bin/sleep\n",
     "garbage.service": "garbage\n",
-    "deaf.service": CONTAINER.format(options=""),
-    "listening.service": CONTAINER.format(options="--init "),
+    "alone.service": CONTAINER.format(options=""),
+    "deaf@.service": CONTAINER.format(options=""),
+    "deaf-side@.service": SIDEKICK.format(main="deaf@%i.service"),
+    "init@.service": CONTAINER.format(options="--init "),
+    "init-side@.service": SIDEKICK.format(main="init@%i.service"),
 }
 UNITS = "list-units --full --no-legend --fields=unit,machine,load,active,sub,hash"
 FILED = "list-unit-files --full --no-legend --fields=unit,hash,dstate,state,target,global,desc"
@@ -219,6 +226,9 @@ class RealFleet:
             found[machine_id] = ip, dict(pair.split("=") for pair in metadata.split(","))
         return found
 
+    def everywhere(self, command: str) -> list[str]:
+        return [self.run(command, machine.name)[1].strip() for machine in self.lab.machines]
+
     def is_empty(self) -> bool:
         return not self.run("fleetctl list-units --no-legend; fleetctl list-unit-files --no-legend")[1]
 
@@ -309,39 +319,28 @@ def test_without_fleetd_both_say_the_same_and_other_machines_answer(real: RealFl
         real.run("sudo systemctl start fleet.socket fleet.service", "core-3", check=True)
 
 
-def test_a_container_that_was_destroyed_while_it_ran_is_left_behind_if_it_does_not_listen(
+def test_a_container_is_left_behind_if_it_does_not_listen_and_its_stop_had_to_wait_for_a_sidekick(
     real: RealFleet, double: Double
 ) -> None:
-    for command, rest_s in (
-        ("start --no-block deaf.service", 40),
-        ("start --no-block listening.service", 40),
-        (UNITS, 0),
-        ("destroy deaf.service listening.service", 12),
-    ):
+    mains, sides = ("alone", "deaf@1", "init@1"), ("deaf-side@1", "init-side@1")
+    for unit in (*mains, *sides):
+        command, rest_s = f"start --no-block {unit}.service", 40 if unit in mains else 5
         assert double.fleetctl(command) == real.fleetctl(command)
         time.sleep(rest_s)
         double.clock.sleep(rest_s)
-    dying = {
-        machine.name: real.run("systemctl is-active deaf.service", machine.name)[1]
-        for machine in real.lab.machines
-    }
-    with double.state.opened() as kept:
-        told = [member.host.state("deaf.service") for member in kept.cluster.members]
-    time.sleep(90)
-    double.clock.sleep(90)
+    for command, rest_s in ((UNITS, 0), (f"destroy {' '.join((*mains, *sides))}", 30)):
+        assert double.fleetctl(command) == real.fleetctl(command)
+        time.sleep(rest_s)
+        double.clock.sleep(rest_s)
 
-    try:
-        assert sorted(dying.values()) == ["deactivating\n", "inactive\n", "inactive\n"]
-        assert sorted(told) == [("deactivating", "stop-sigterm"), ("inactive", "dead"), ("inactive", "dead")]
-        running = {
-            machine.name: real.run("docker ps --format {{.Names}}", machine.name)[1]
-            for machine in real.lab.machines
-        }
-        assert sorted(running.values()) == ["", "", "deaf\n"]
-        with double.state.opened() as kept:
-            assert [name for member in kept.cluster.members for name in member.host.orphans] == [
-                "deaf.service"
-            ]
-    finally:
-        for machine in real.lab.machines:
-            real.run("docker rm -f deaf listening", machine.name)
+    dying = real.everywhere("systemctl show -p SubState --value deaf@1.service")
+    with double.state.opened() as kept:
+        told = [member.host.state("deaf@1.service")[1] for member in kept.cluster.members]
+    assert sorted(dying) == sorted(told) == ["dead", "dead", "stop-sigterm"]
+    time.sleep(80)
+    double.clock.sleep(80)
+
+    with double.state.opened() as kept:
+        orphans = [name for member in kept.cluster.members for name in member.host.orphans]
+    left = real.everywhere("docker ps --format {{.Names}}; docker rm -f alone deaf init >&2")
+    assert (sorted(left), orphans) == (["", "", "deaf"], ["deaf@1.service"])
