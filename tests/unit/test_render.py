@@ -365,7 +365,10 @@ def test_a_mark_in_a_template_is_the_kits_to_write(project: Project, cluster: Cl
             "cron@.service.j2",
             "",
             "unit_templates/cron@.service.j2 is the template of no service",
-            "Name it after a service, or after a plain unit: cron.service.j2; or list its instances in [units].",
+            (
+                "Name it after a service, or after a plain unit: cron.service.j2;"
+                " or list its instances in [units]."
+            ),
         ),
         (
             "README.j2",
