@@ -76,7 +76,7 @@ def _edited(evidence: Evidence, unit: ObservedUnit, text: str) -> Ghost:
         unit.machine,
         str(unit.name),
         "its file as deploy wrote it" + (f" (sha256 {stamp[:12]}…)" if stamp else ""),
-        _what(text, deployed) + ("; it was started since then" if runs_it else ""),
+        _what(text, deployed) + ("; it was started since then" if runs_it and unit.own_file is None else ""),
         "coreos-kit verify --fix" if mend else _remedy(unit),
         mend,
     )

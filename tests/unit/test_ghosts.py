@@ -503,7 +503,7 @@ def test_an_edit_of_the_file_that_fleet_wrote_is_mended_by_making_the_unit_anew(
 
     ghost = only(GhostKind.UNIT_EDITED, edited(stamped(text_of(MAIN)), own_file=own_file, fragment_path=path))
 
-    assert ghost.seen.startswith("edited: -ExecStart=/bin/sleep 1 +ExecStart=/bin/sleep 2")
+    assert ghost.seen == "edited: -ExecStart=/bin/sleep 1 +ExecStart=/bin/sleep 2"
     assert ghost.remedy == f"coreos-kit destroy --yes {MAIN} && coreos-kit deploy"
     assert ghost.mend is None
 
