@@ -65,7 +65,8 @@ def test_a_secret_reaches_its_container_and_nothing_else_shows_it(secret: Kit) -
     for machine in everywhere:  # whoever looks at the arguments all the time
         kit.machine(
             machine,
-            "systemd-run --quiet --collect --unit=watch-ps --property=RuntimeMaxSec=300"
+            "systemctl stop watch-ps 2>/dev/null;"
+            " systemd-run -q --collect --unit=watch-ps --property=RuntimeMaxSec=300"
             " bash -c 'while :; do ps -eo args; sleep 0.1; done > /run/seen-by-ps'",
         )
 
@@ -81,7 +82,7 @@ def test_a_secret_reaches_its_container_and_nothing_else_shows_it(secret: Kit) -
     assert MARK not in told
     pattern = f"[{MARK[0]}]{MARK[1:]}"  # which does not find itself
     for machine in everywhere:
-        kit.machine(machine, "systemctl stop watch-ps; grep -q sha256sum /run/seen-by-ps")
+        kit.machine(machine, "systemctl stop watch-ps; grep -q coreos-kit /run/seen-by-ps")
         found = kit.machine(
             machine,
             f"grep -rl {pattern} /etc /run /tmp /root /home /var/log /var/tmp"
