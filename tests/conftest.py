@@ -6,7 +6,10 @@ import platform
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Of `make fuzz`, round after round. A busy machine is no bug.
+# A busy machine is no bug.
+settings.register_profile("kit", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("kit")
+# Of `make fuzz`, round after round.
 settings.register_profile(
     "fuzz", max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )

@@ -224,9 +224,10 @@ def answers(draw: st.DrawFn) -> list[str]:
             lines[at] = lines[at][: draw(st.integers(0, len(lines[at])))]
         else:
             key, _, word = lines[at].partition(" ")
-            content = (
-                bytearray(base64.b64decode(word + "==", validate=False)) if len(word) > 40 else bytearray(8)
-            )
+            try:
+                content = bytearray(base64.b64decode(word) or bytes(8))
+            except ValueError:  # the word was cut before
+                content = bytearray(8)
             for _ in range(draw(st.integers(1, 8))):
                 content[draw(st.integers(0, len(content) - 1))] = draw(st.integers(0, 255))
             lines[at] = f"{key} {encoded(bytes(content))}"
