@@ -81,27 +81,28 @@ if [ -s doomed ]; then
   settle still_there "$seconds" || finish destroy
 fi
 
+# What has to start is created by the command that loads or starts it: given a file, fleetctl does both in one go.
 not_submitted() {
   awk 'FILENAME == "registry" {hash[$1] = $2; next} hash[$1] != $2 {print $1}' registry order/write
 }
-if [ -s order/write ]; then
-  awk 'FILENAME == "registry" {there[$1]; next} !($1 in there) {print $3}' registry order/write > paths
-  each paths submit
-  settle not_submitted 10 || finish submit
-fi
-[ -s order/start ] || finish end
+awk 'FILENAME == "registry" {there[$1]; next} !($1 in there) {print $1, $3}' registry order/write > new
+awk 'FILENAME == "new" {path[$1] = $2; next} {print $1 in path ? path[$1] : $1}' new order/start > targets
+awk 'FILENAME == "order/start" {start[$1]; next} !($1 in start) {print $2}' order/start new > paths
+each paths submit
 
 # Global units have no state of their own, and are never waited for.
 not_placed() { awk 'FILENAME == "order/start" {start[$1]; next} $1 in start && $4 == "inactive" {print $1}' order/start registry; }
 not_started() { awk 'FILENAME == "order/start" {start[$1]; next} $1 in start && $5 != "global" && $4 != "launched" {print $1}' order/start registry; }
 if [ "$first" = load ]; then
-  look
-  not_placed > inactive
-  if [ -s inactive ]; then
-    each inactive load --no-block
-    settle not_placed "$seconds" || seconds=5
-  fi
+  # Only what is new or placed nowhere: to load what has been launched would stop it.
+  awk 'FILENAME == "registry" {if ($4 != "inactive") placed[$1]; next} !($1 in placed) {print $1}' registry targets > unplaced
+  each unplaced load --no-block
+  settle not_submitted 10 || finish submit
+  settle not_placed "$seconds" || seconds=5
+  cp order/start targets
 fi
-each order/start start --no-block
+each targets start --no-block
+settle not_submitted 10 || finish submit
+[ -s order/start ] || finish end
 settle not_started "$seconds" || finish start
 finish end
