@@ -19,7 +19,7 @@ DEFAULT_TIMEOUT_S = 90
 
 @dataclass(frozen=True, slots=True)
 class UnitsResult:
-    """What was asked of which units, and what became of them; `unreachable` names the machines not asked."""
+    """What was asked of which units, and what became of each."""
 
     verb: str
     outcomes: tuple[UnitOutcome, ...]

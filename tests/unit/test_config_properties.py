@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coreos_kit.config import parse_project
@@ -19,7 +19,6 @@ CHECKOUT = Path(__file__).parents[2]
 EXAMPLE = (CHECKOUT / "coreos-kit.toml").read_text()
 TABLES = tomllib.loads(EXAMPLE)
 
-never_late = settings(deadline=None)  # a busy machine is no bug
 
 words = st.sampled_from(
     ["", "a", "apache", "lab", "ip", "confd", "-x", "a b", "\n", "%", "é", "/a", "web@*", "192.0.2.0/24", "["]
@@ -78,7 +77,6 @@ def load_or_refuse(text: str) -> None:
             assert balancer.unit.parse(str(balancer.unit)) == balancer.unit
 
 
-@never_late
 @given(st.sampled_from(places(TABLES)), values)
 @example(("services",), {"a": {"image": "a", "registration": {}}})
 @example(("clusters",), [])
@@ -95,7 +93,6 @@ def test_a_value_replaced_by_any_other_loads_or_is_refused(path: tuple[Any, ...]
     load_or_refuse(document(tables))
 
 
-@never_late
 @given(st.sampled_from(places(TABLES)), words, values)
 def test_a_key_added_anywhere_loads_or_is_refused(path: tuple[Any, ...], key: str, value: object) -> None:
     tables = copy.deepcopy(TABLES)
@@ -109,7 +106,6 @@ def test_a_key_added_anywhere_loads_or_is_refused(path: tuple[Any, ...], key: st
     load_or_refuse(document(tables))
 
 
-@never_late
 @given(st.sampled_from(places(TABLES)))
 def test_a_key_taken_away_loads_or_is_refused(path: tuple[Any, ...]) -> None:
     tables = copy.deepcopy(TABLES)
@@ -121,13 +117,11 @@ def test_a_key_taken_away_loads_or_is_refused(path: tuple[Any, ...]) -> None:
     load_or_refuse(document(tables))
 
 
-@never_late
 @given(st.integers(0, len(EXAMPLE)), st.integers(0, 40), st.text(max_size=10))
 def test_text_cut_out_and_put_in_loads_or_is_refused(at: int, cut: int, text: str) -> None:
     load_or_refuse(EXAMPLE[:at] + text + EXAMPLE[at + cut :])
 
 
-@never_late
 @given(st.text(alphabet="ab.=[]{}\"'#\\\n ,1", max_size=60))
 def test_any_toml_has_a_line_for_each_table_that_begins_one(text: str) -> None:
     try:

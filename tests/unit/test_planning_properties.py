@@ -1,13 +1,11 @@
 """Whatever stands on the machines and whatever is wanted: once a plan is applied, nothing is left to do."""
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coreos_kit.errors import Unplaceable
 from coreos_kit.model.plan import DesiredUnit, Verb
 from tests.unit.test_planning import BALANCER, Site, main, sidekick
-
-never_late = settings(deadline=None)
 
 INSTANCES = st.lists(st.sampled_from([7777, 8888, 9999, 6666]), unique=True, max_size=4)
 BODIES = st.sampled_from(["1", "2"])
@@ -55,7 +53,6 @@ def stands(site: Site) -> set[tuple[str, str]]:
     }
 
 
-@never_late
 @given(st.integers(1, 5), st.lists(st.tuples(desires(), DISTURBANCES), min_size=1, max_size=3))
 def test_applying_a_plan_makes_the_next_one_empty(
     machines: int, history: list[tuple[list[DesiredUnit], Disturbances]]
@@ -72,7 +69,6 @@ def test_applying_a_plan_makes_the_next_one_empty(
         disturb(site, disturbances)
 
 
-@never_late
 @given(st.integers(1, 5), desires(), DISTURBANCES, desires())
 def test_planning_again_gives_the_same_plan_and_changes_nothing(
     machines: int,
@@ -95,7 +91,6 @@ def test_planning_again_gives_the_same_plan_and_changes_nothing(
     assert stands(site) == stood
 
 
-@never_late
 @given(st.integers(1, 5), desires(), desires())
 def test_no_unit_is_ever_on_two_machines_at_the_end_nor_removed_where_it_stays(
     machines: int, before: list[DesiredUnit], after: list[DesiredUnit]
