@@ -54,7 +54,7 @@ def deploy_command(
     """
     from coreos_kit.cli import show, wiring
     from coreos_kit.cli.asking import confirm
-    from coreos_kit.ops.deploy import check, deploy
+    from coreos_kit.ops.deploy import DeployOptions, check, deploy
     from coreos_kit.ops.plan import prepare
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
@@ -62,7 +62,7 @@ def deploy_command(
         show.plan_to_confirm(ctx.obj, prepared.plan)
         if not prepared.plan.is_empty:
             confirm("Do this?", yes=yes)
-        result = deploy(session, prepared, timeout_s=timeout)
+        result = deploy(session, prepared, DeployOptions(timeout))
         verdict = check(session, prepared, result)
     show.deployed(ctx.obj, session.cluster, result, verdict)
 

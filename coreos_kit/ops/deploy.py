@@ -7,6 +7,7 @@ from coreos_kit.errors import DeployFailed, Interrupted, KitError, Unreachable
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitKind, Verb
+from coreos_kit.ops.listening import Listener, Listeners
 from coreos_kit.ops.machine_files import remove_files, write_files
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.session import Session
@@ -18,6 +19,13 @@ from coreos_kit.units.pin import pinned_digests
 
 DEFAULT_TIMEOUT_S = 90
 SETTLE_S = 20  # for the balancer to follow what has been registered
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOptions:
+    """How a plan is carried out; `timeout_s` bounds the wait for each instance."""
+
+    timeout_s: int = DEFAULT_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +42,18 @@ class DeployResult:
         return bool(self.steps) or bool(plan.environments) or bool(plan.files)
 
 
-def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIMEOUT_S) -> DeployResult:
-    """Carry out a plan; `timeout_s` bounds the wait for each instance.
+def deploy(
+    session: Session,
+    prepared: Prepared,
+    options: DeployOptions | None = None,
+    listeners: Sequence[Listener] = (),
+) -> DeployResult:
+    """Carry out a plan, with `listeners` told of every step.
 
     Images are on their machines before anything is stopped. Raises `DeployFailed` (exit 6) with a table of
     what stands where. Running it again, with a fresh plan, finishes the work.
     """
+    options, heard = options or DeployOptions(), Listeners(listeners)
     plan = prepared.plan
     if plan.is_empty:
         return DeployResult(prepared, ())
@@ -56,9 +70,14 @@ def deploy(session: Session, prepared: Prepared, *, timeout_s: int = DEFAULT_TIM
         _write_environments(session, prepared)
         write_files(session, plan.files, prepared.contents)
         for wave in plan.waves:
-            results = Wave(session, prepared, wave, timeout_s).run()
+            for step in wave:
+                heard.before_step(step)
+            results = Wave(session, prepared, wave, options.timeout_s).run()
             failed = [error for error in results.values() if isinstance(error, KitError)]
-            done += [step for step in wave if not isinstance(results[step.machine], KitError)]
+            finished = [step for step in wave if not isinstance(results[step.machine], KitError)]
+            for step in finished:
+                heard.after_step(step)
+            done += finished
             places |= {
                 unit: machines
                 for result in results.values()

@@ -12,7 +12,7 @@ from coreos_kit.model.chain import State
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, HealthKind, MachineEntry
-from coreos_kit.ops.deploy import DeployResult, check, deploy
+from coreos_kit.ops.deploy import DeployOptions, DeployResult, check, deploy
 from coreos_kit.ops.plan import Prepared, prepare
 from coreos_kit.ops.render import read_sources
 from coreos_kit.ops.session import Session
@@ -73,7 +73,7 @@ class Site:
         return prepare(self.session, PlanOptions(**{key: frozenset(value) for key, value in options.items()}))
 
     def deploy(self, timeout_s: int = 90, **options: set[str]) -> DeployResult:
-        return deploy(self.session, self.prepare(**options), timeout_s=timeout_s)
+        return deploy(self.session, self.prepare(**options), DeployOptions(timeout_s))
 
     def edit(self, before: str, after: str) -> None:
         """Change the text of every unit template."""

@@ -1,0 +1,19 @@
+"""The stages that an instance goes through while a deploy works on it."""
+
+from enum import StrEnum
+
+
+class Stage(StrEnum):
+    """Where an instance is; in the order in which a running one that changes goes through them."""
+
+    HELD_OUT = "held out"  # its sidekick was asked to deregister it, and to keep it out
+    DROPPED = "out of the pool"  # no balancer lists it any more
+    STOPPING = "draining and stopping"  # the sidekick drains, then systemd stops the unit
+    STOPPED = "stopped"
+    REPLACING = "replacing"
+    STARTING = "starting"
+    ACTIVE = "active"  # and answering its check
+    REGISTERED = "registered"
+    IN_POOL = "in the pool"  # of every balancer
+    REMOVED = "removed"
+    FAILED = "failed"
