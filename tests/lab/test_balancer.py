@@ -3,7 +3,6 @@
 import base64
 import http.client
 import json
-import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.lab.conftest import Kit
+from tests.lab.load import KEPT, Aim, load
 
 CLIENTS = 20
 CHANGES = 20
@@ -105,40 +105,17 @@ def test_pool_changes_cost_keep_alive_clients_that_never_retry_nothing(kit: Kit,
     backend = kit.address_of(machine)
     etcd = Etcd(backend)
     key = "/services/apache/by-hand"
-    stop = threading.Event()
-    served, lost = [0] * CLIENTS, list[str]()
-
-    def client(number: int) -> None:
-        connection = http.client.HTTPConnection(balancer, timeout=5)
-        while not stop.is_set():
-            try:
-                connection.request("GET", "/")
-                response = connection.getresponse()
-                response.read()
-                if response.status != 200:
-                    lost.append(f"{response.status}")
-                served[number] += 1
-            except (OSError, http.client.HTTPException) as error:
-                lost.append(repr(error))
-                connection.close()
-            time.sleep(0.01)
-        connection.close()
-
-    with held_out(kit, 7777):
-        threads = [threading.Thread(target=client, args=(number,)) for number in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
+    aim = Aim(balancer, new_per_s=200, kept_per_s=600, clients=CLIENTS, longest_s=60)
+    with held_out(kit, 7777), load(aim) as running:
         for change in range(CHANGES):
             if change % 2:
                 etcd.delete(key)
             else:
                 etcd.put(key, f"{backend}:7777")
             time.sleep(0.3)
-        stop.set()
-        for thread in threads:
-            thread.join()
+        report = running.end()
         etcd.delete(key)
-    print(f"{sum(served)} requests over {CHANGES} changes, {len(lost)} lost")
+    print(f"over {CHANGES} changes: {report}")
 
-    assert lost == []
-    assert sum(served) > 1000
+    assert report.failures == ()
+    assert report.served[KEPT] > 1000
