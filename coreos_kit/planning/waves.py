@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import ObservedMachine, ObservedUnit
+from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Step, UnitChange, UnitKind, Verb
 from coreos_kit.planning.placing import Placed
 from coreos_kit.ports import Change
@@ -27,20 +28,23 @@ def waves_of(
         for unit in stale
         if unit.name not in moved
     )
+    # By the ten thousand units: what stands where is looked up, never searched for.
+    standing = {name: {unit.name: unit for unit in machine.units} for name, machine in usable.items()}
+    leaving_of: dict[UnitName, list[ObservedUnit]] = defaultdict(list)
+    for unit in stale:
+        leaving_of[unit.name].append(unit)
     for group in _groups(desired):
         machines = sorted(
             {machine for unit in group for machine in placed.machines.get(unit.name, ())} & set(usable)
         )
         for machine in machines:
-            present = {unit.name: unit for unit in usable[machine].units}
+            present = standing[machine]
             here = [unit for unit in group if machine in placed.machines.get(unit.name, ())]
             changes = tuple(
                 change for unit in here if (change := _change(unit, machine, present.get(unit.name)))
             )
             leaving = [
-                unit
-                for unit in stale
-                if unit.name in {other.name for other in here} and unit.machine != machine
+                old for unit in reversed(here) for old in leaving_of[unit.name] if old.machine != machine
             ]
             if leaving:
                 one_by_one += _moves(changes, leaving, machine)
