@@ -1,10 +1,14 @@
 """What init, render, link and lint did or found."""
 
+from collections.abc import Sequence
+
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
+from coreos_kit.model.project import Cluster
 from coreos_kit.ops.link import LinkChanges
 from coreos_kit.ops.lint import LintResult
 from coreos_kit.ops.render import RenderChanges
+from coreos_kit.ops.scale import Scaling
 from coreos_kit.ops.workspace import InitResult
 
 
@@ -62,6 +66,41 @@ def linked(settings: Settings, changes: LinkChanges, *, check: bool) -> None:
     _summary(len(changes.created) + len(changes.removed), len(changes.unchanged), check=check)
 
 
+def scaled(settings: Settings, cluster: Cluster, scaling: Scaling) -> None:
+    """Show what changed in the configuration, and in the files that follow from it."""
+    if settings.json:
+        output.print_json(
+            "scale",
+            {
+                "cluster": cluster.name,
+                "service": scaling.service,
+                "key": scaling.key,
+                "clusters": scaling.clusters,
+                "before": scaling.before,
+                "after": scaling.after,
+                "rendered": [change.path for change in scaling.rendered.drift],
+                "created": scaling.linked.created,
+                "removed": scaling.linked.removed,
+            },
+        )
+        return
+    count = output.counted(len(scaling.after), "instance")
+    if scaling.before == scaling.after:
+        output.line(f"nothing to do: {scaling.key} has {count}")
+    else:
+        what = f"added {_some(scaling.added)}" if scaling.added else f"removed {_some(scaling.removed)}"
+        output.line(f"{scaling.key}: {what}; now {count}")
+    if others := [name for name in scaling.clusters if name != cluster.name]:
+        output.line(f"the clusters {', '.join(others)} take their instances from there too")
+    for change in scaling.rendered.drift:
+        output.line(f"{_verb(change.before, change.after)} {change.path}")
+    links = (*scaling.linked.created, *scaling.linked.removed)
+    if links:
+        output.line(f"{output.counted(len(links), 'link')} changed in instances/")
+    if scaling.before != scaling.after:
+        output.line(f"next: coreos-kit deploy --cluster {cluster.name}")
+
+
 def linted(settings: Settings, result: LintResult) -> None:
     """Show what was found, in the order of files and lines."""
     if settings.json:
@@ -77,6 +116,11 @@ def linted(settings: Settings, result: LintResult) -> None:
         output.counted(len(result.findings) - errors, "warning"),
     )
     output.line(f"{output.counted(result.files, 'file')}: {', '.join(counts)}")
+
+
+def _some(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def _verb(before: str | None, after: str | None) -> str:

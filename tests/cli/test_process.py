@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-HEAVY = ("fabric", "paramiko", "grpc", "etcd3", "jinja2", "rich", "msgspec", "cryptography")
+HEAVY = ("fabric", "paramiko", "grpc", "etcd3", "jinja2", "rich", "msgspec", "tomlkit", "cryptography")
 PROGRAM = f"""
 import sys
 from coreos_kit.cli.main import main

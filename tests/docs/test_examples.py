@@ -84,7 +84,15 @@ def test_a_command_line_that_is_only_shown_is_one_that_the_program_takes(line: s
 
 def test_what_the_folder_commands_print_as_json_is_what_the_readme_says(tmp_path: Path) -> None:
     shapes = documented()
-    for words in (["init"], ["render"], ["link"], ["lint"], ["render", "--check"], ["image", "list"]):
+    for words in (
+        ["init"],
+        ["render"],
+        ["link"],
+        ["lint"],
+        ["render", "--check"],
+        ["image", "list"],
+        ["scale", "apache", "3"],
+    ):
         done = subprocess.run(
             [sys.executable, "-m", "coreos_kit", "--json", *words],
             cwd=tmp_path,

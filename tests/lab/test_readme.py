@@ -109,4 +109,4 @@ def test_what_is_printed_as_json_has_the_keys_that_the_readme_lists(kit: Kit) ->
         assert_documented(answer, shapes)
         seen.add(answer["schema"].split("/")[1])
 
-    assert seen == shapes.keys() - {"init", "render", "link", "lint"}  # tests/docs/test_examples.py
+    assert seen == shapes.keys() - {"init", "render", "link", "lint", "scale"}  # tests/docs/test_examples.py
