@@ -10,10 +10,10 @@ def scale_command(
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="A service of the configuration.")],
     count: Annotated[int, typer.Argument(metavar="COUNT", min=0, help="How many instances it is to have.")],
 ) -> None:
-    """Change how many instances a service has, in coreos-kit.toml.
+    """Change how many instances a service has.
 
-    New ones get the next free ports above the largest; of too many the last in the list goes first.
-    Comments stay. Renders and links as well, and touches no machine: deploy applies it.
+    Edits coreos-kit.toml and keeps its comments: new ones get the next free ports above the largest, of too
+    many the last in the list goes first. Renders and links; touches no machine: deploy applies it.
 
     Example: coreos-kit scale apache 3
     """

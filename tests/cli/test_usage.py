@@ -13,7 +13,7 @@ from tests.cli.conftest import Kit
 COMMANDS = (
     "init", "render", "link", "lint", "plan", "deploy", "verify", "status", "machines", "registrations",
     "logs", "ssh", "start", "stop", "restart", "destroy", "image build", "image push", "image list",
-    "balancer preview", "adopt",
+    "balancer preview", "adopt", "scale",
     "lab up", "lab down", "lab status", "lab ssh", "lab kill", "lab revive", "lab cut", "lab heal",
 )
 # fmt: on
