@@ -94,11 +94,14 @@ class Runner(Protocol):
 
 
 class EtcdStore(Protocol):
-    """The keys of etcd in one API. Raises `Unreachable` when no member answers in time."""
+    """The keys of etcd in one API.
+
+    Raises `Unreachable` when no member answers in time, or etcd does not let this user do it.
+    """
 
     @property
     def api(self) -> EtcdApi:
-        """The keyspace that this store reads."""
+        """The keyspace of this store."""
         ...
 
     def entries(self, prefix: str) -> tuple[EtcdEntry, ...]:
@@ -106,6 +109,29 @@ class EtcdStore(Protocol):
 
         A prefix that holds nothing gives nothing; that is no error.
         """
+        ...
+
+    def entry(self, key: str) -> EtcdEntry | None:
+        """Return one key; None where there is none."""
+        ...
+
+    def put(self, key: str, value: str) -> None:
+        """Write a key that nobody else writes now, without a TTL. Safe to repeat.
+
+        `Unreachable` may mean that it was written all the same; raises `Refused` for a value too large.
+        """
+        ...
+
+    def create(self, key: str, value: str, ttl_s: int) -> str | None:
+        """Write a key that is not there, for `ttl_s`, in one step; return what `renew` wants to see of it.
+
+        None where the key is there. `value` is like no other's: a key that holds it is the caller's own, of
+        an attempt whose answer got lost. So it is safe to repeat.
+        """
+        ...
+
+    def renew(self, key: str, value: str, lease: str, ttl_s: int) -> bool:
+        """Give a key of `create` its whole time again; False where it is gone or holds another's value."""
         ...
 
     def delete_if_value(self, key: str, value: str) -> bool:

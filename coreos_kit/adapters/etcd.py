@@ -38,6 +38,10 @@ class EtcdServed:
 
 class _Member(Protocol):
     def entries(self, prefix: str) -> tuple[EtcdEntry, ...]: ...
+    def entry(self, key: str) -> EtcdEntry | None: ...
+    def put(self, key: str, value: str) -> None: ...
+    def create(self, key: str, value: str, ttl_s: int) -> str | None: ...
+    def renew(self, key: str, value: str, lease: str, ttl_s: int) -> bool: ...
     def delete_if_value(self, key: str, value: str) -> bool: ...
     def close(self) -> None: ...
 
@@ -92,7 +96,10 @@ def _through(runner: Runner, port: int, *, is_secure: bool) -> EtcdWay:
 
 
 class ClusterStore:
-    """etcd as a whole: any member answers for all, so the first that does is asked until it stops."""
+    """etcd as a whole: any member answers for all, so the first that does is asked until it stops.
+
+    A question whose answer got lost is put to the next member, so each has to be safe to repeat.
+    """
 
     def __init__(
         self, api: EtcdApi, ways: list[EtcdWay], credentials: EtcdCredentials, timeout_s: float
@@ -106,12 +113,28 @@ class ClusterStore:
 
     @property
     def api(self) -> EtcdApi:
-        """The keyspace that this store reads."""
+        """The keyspace of this store."""
         return self._api
 
     def entries(self, prefix: str) -> tuple[EtcdEntry, ...]:
         """Return every key below `prefix`, from the first member that answers."""
         return self._ask_any(lambda member: member.entries(prefix))
+
+    def entry(self, key: str) -> EtcdEntry | None:
+        """Return one key, from the first member that answers."""
+        return self._ask_any(lambda member: member.entry(key))
+
+    def put(self, key: str, value: str) -> None:
+        """Write a key, through the first member that answers."""
+        self._ask_any(lambda member: member.put(key, value))
+
+    def create(self, key: str, value: str, ttl_s: int) -> str | None:
+        """Write a key that is not there, through the first member that answers."""
+        return self._ask_any(lambda member: member.create(key, value, ttl_s))
+
+    def renew(self, key: str, value: str, lease: str, ttl_s: int) -> bool:
+        """Give a key its whole time again, through the first member that answers."""
+        return self._ask_any(lambda member: member.renew(key, value, lease, ttl_s))
 
     def delete_if_value(self, key: str, value: str) -> bool:
         """Compare and delete, through the first member that answers."""

@@ -6,6 +6,7 @@ one by one cost a round trip each.
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ from etcd3 import etcdrpc
 
 from coreos_kit.adapters.etcd_access import EtcdAddress, EtcdCredentials, HungUp, LoginRefused
 from coreos_kit.adapters.limits import MAX_KEYS, MAX_OUTPUT_BYTES
-from coreos_kit.errors import KitError, Unreachable
+from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.project import EtcdApi
 
@@ -62,12 +63,45 @@ class V3Store:
             if len(answer.kvs) > MAX_KEYS:
                 raise KitError(f"more than {MAX_KEYS} keys below {prefix}")
             times = self._lease_times({pair.lease for pair in answer.kvs if pair.lease})
-        return tuple(
-            EtcdEntry(key=_text(pair.key), value=_text(pair.value), ttl_left_s=left, ttl_granted_s=granted)
-            for pair in answer.kvs
-            for left, granted in [times.get(pair.lease, (None, None))]
-            if left is None or left >= 0
+        return tuple(_entries(answer.kvs, times))
+
+    def entry(self, key: str) -> EtcdEntry | None:
+        """Return one key; one whose lease ran out in between is none."""
+        with _translated(self._address):
+            answer = self._client.get_response(key)
+            times = self._lease_times({pair.lease for pair in answer.kvs if pair.lease})
+        return next(_entries(answer.kvs, times), None)
+
+    def put(self, key: str, value: str) -> None:
+        """Write a key; a lease that it had is not its own any more."""
+        with _translated(self._address):
+            self._client.put(key, value)
+
+    def create(self, key: str, value: str, ttl_s: int) -> str | None:
+        """Write a key that is not there, in one transaction, under a lease of its own."""
+        with _translated(self._address):
+            lease = self._client.lease(ttl_s).id
+            is_created, answers = self._client.transaction(
+                compare=[self._client.transactions.version(key) == 0],
+                success=[self._client.transactions.put(key, value, lease)],
+                failure=[self._client.transactions.get(key)],
+            )
+            if is_created:
+                return str(lease)
+            self._client.revoke_lease(lease)
+        return next(
+            (str(pair.lease_id) for held, pair in answers[0] if _text(held) == value and pair.lease_id), None
         )
+
+    def renew(self, key: str, value: str, lease: str, ttl_s: int) -> bool:
+        """Renew the lease, whose time it keeps, and look whether the key is still there under it."""
+        del ttl_s
+        with _translated(self._address):
+            answers = list(self._client.refresh_lease(int(lease)))
+            if not any(answer.TTL > 0 for answer in answers):
+                return False
+            pairs = self._client.get_response(key).kvs
+        return any((_text(pair.value), pair.lease) == (value, int(lease)) for pair in pairs)
 
     def delete_if_value(self, key: str, value: str) -> bool:
         """Compare and delete in one transaction."""
@@ -141,6 +175,13 @@ def _content(path: str) -> bytes | None:
     return Path(path).read_bytes()
 
 
+def _entries(pairs: Iterable[Any], times: Mapping[int, tuple[float, float]]) -> Iterator[EtcdEntry]:
+    for pair in pairs:
+        left, granted = times.get(pair.lease, (None, None))
+        if left is None or left >= 0:
+            yield EtcdEntry(_text(pair.key), _text(pair.value), left, granted)
+
+
 def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")
 
@@ -163,7 +204,10 @@ BY_CODE: Mapping[grpc.StatusCode, tuple[str, str]] = {
     grpc.StatusCode.UNAVAILABLE: ("connection refused", ""),
     grpc.StatusCode.DEADLINE_EXCEEDED: ("timed out", "Look at its journal: has it a leader?"),
     grpc.StatusCode.UNAUTHENTICATED: ("it wants a login", "Set etcd.username and etcd.password_file."),
-    grpc.StatusCode.PERMISSION_DENIED: ("this user may not read there", "Give the user's role the prefix."),
+    grpc.StatusCode.PERMISSION_DENIED: (
+        "this user may not do that there",
+        "The user's role needs read and write below the registrations' prefixes and below /coreos-kit/.",
+    ),
     grpc.StatusCode.INVALID_ARGUMENT: ("it refuses the login", "Check etcd.username and etcd.password_file."),
     grpc.StatusCode.FAILED_PRECONDITION: (
         "it knows no logins",
@@ -175,6 +219,8 @@ BY_CODE: Mapping[grpc.StatusCode, tuple[str, str]] = {
         "Something else writes below this prefix.",
     ),
 }
+# etcd's own limit for a request, 1.5 MB, or gRPC's for a message.
+_TOO_LARGE = re.compile(r"request is too large|(received|send) message larger than max")
 _LOGIN_CODES = {
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNAUTHENTICATED,
@@ -200,6 +246,11 @@ def _translated(address: EtcdAddress) -> Iterator[None]:
 def _from_rpc(error: grpc.RpcError, address: EtcdAddress) -> KitError:
     call: Any = error  # every error of a call is one; grpc has no types for it
     code, said = call.code(), call.details() or ""
+    if _TOO_LARGE.search(said):
+        return Refused(f"etcd {address.name} takes no value of that size", details=[f"{code.name}: {said}"])
+    if "space exceeded" in said:
+        hint = "Compact and defragment it, then take its alarm off: etcdctl alarm disarm"
+        return Unreachable(f"etcd {address.name} takes no more: its disk quota is full", hint=hint)
     reason, hint = BY_CODE.get(code, ("it failed", ""))
     kind = LoginRefused if code in _LOGIN_CODES else Unreachable
     return kind(

@@ -13,6 +13,7 @@ from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedContainer, 
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, EtcdApi, Registration
 from coreos_kit.ports import Change, Check, Probe, ProbeOrder, UnitOutcome
+from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.units.ownership import owner_of
 
 
@@ -51,8 +52,8 @@ class FakeClock:
 class FakeCluster:
     """Driver, prober and etcd store at once. `log` says what was asked of which machine, in order.
 
-    `broken` names units that never become active; `images` are what an engine can pull; `planted` are keys
-    that no sidekick wrote.
+    `broken` names units that never become active; `images` are what an engine can pull; `planted` are
+    registrations that no sidekick wrote; `kept` is what the kit itself writes into etcd.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -70,6 +71,7 @@ class FakeCluster:
         self.broken: set[UnitName] = set()
         self.images: dict[str, str] = {}
         self.planted: list[EtcdEntry] = []
+        self.kept = FakeEtcdStore(cluster.etcd_api)
         self.log: list[str] = []
         self.etcd_is_down = False
 
@@ -157,20 +159,40 @@ class FakeCluster:
 
     def entries(self, prefix: str) -> tuple[EtcdEntry, ...]:
         """See `ports.EtcdStore.entries`."""
-        if self.etcd_is_down:
-            raise Unreachable("etcd does not answer")
-        return tuple(
-            sorted((e for e in self._registrations() if e.key.startswith(f"{prefix}/")), key=lambda e: e.key)
-        )
+        kept = self._etcd().entries(prefix)
+        registered = (entry for entry in self._registrations() if entry.key.startswith(f"{prefix}/"))
+        return tuple(sorted((*registered, *kept), key=lambda entry: entry.key))
+
+    def entry(self, key: str) -> EtcdEntry | None:
+        """See `ports.EtcdStore.entry`."""
+        kept = self._etcd().entry(key)
+        return kept or next((entry for entry in self._registrations() if entry.key == key), None)
+
+    def put(self, key: str, value: str) -> None:
+        """See `ports.EtcdStore.put`."""
+        self._etcd().put(key, value)
+
+    def create(self, key: str, value: str, ttl_s: int) -> str | None:
+        """See `ports.EtcdStore.create`."""
+        return self._etcd().create(key, value, ttl_s)
+
+    def renew(self, key: str, value: str, lease: str, ttl_s: int) -> bool:
+        """See `ports.EtcdStore.renew`."""
+        return self._etcd().renew(key, value, lease, ttl_s)
 
     def delete_if_value(self, key: str, value: str) -> bool:
         """See `ports.EtcdStore.delete_if_value`; what a live sidekick keeps is back at once."""
-        if self.etcd_is_down:
-            raise Unreachable("etcd does not answer")
-        there = [entry for entry in self.entries("") if (entry.key, entry.value) == (key, value)]
+        if self._etcd().delete_if_value(key, value):
+            return True
+        there = [entry for entry in self._registrations() if (entry.key, entry.value) == (key, value)]
         self.planted = [entry for entry in self.planted if entry not in there]
         self.log.append(f"etcd: delete {key}")
         return bool(there)
+
+    def _etcd(self) -> FakeEtcdStore:
+        if self.etcd_is_down:
+            raise Unreachable("etcd does not answer")
+        return self.kept
 
     def _registrations(self) -> list[EtcdEntry]:
         return [*self._kept_alive(), *self.planted]

@@ -1,6 +1,7 @@
 """What every `ports.EtcdStore` promises: the fake, and both APIs of a real etcd."""
 
 import json
+import time
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -21,10 +22,11 @@ Put = Callable[..., None]
 
 @dataclass
 class Stand:
-    """A store, a way to write what it reads, and a way to take etcd away."""
+    """A store, a way to write what it reads, a way to let time pass, and a way to take etcd away."""
 
     store: EtcdStore
     put: Put
+    wait: Callable[[float], None]
     take_away: Callable[[], object]
 
 
@@ -39,7 +41,7 @@ class Stand:
 def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
     if str(request.param).startswith("fake"):
         fake = FakeEtcdStore(EtcdApi(request.param.removeprefix("fake-")))
-        yield Stand(fake, fake.put, lambda: setattr(fake, "is_down", True))
+        yield Stand(fake, fake.put, fake.pass_time, lambda: setattr(fake, "is_down", True))
         return
     if not Path(ETCD).exists():
         pytest.skip("etcd is not installed: apt-get install etcd-server etcd-client")
@@ -47,7 +49,7 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
         put = _put_v2(server) if request.param == "v2" else _put_v3(server)
         settings = EtcdSettings(endpoints=(server.url,))
         with open_store(settings, EtcdApi(request.param), {}, timeout_s=2) as store:
-            yield Stand(store, put, server.stop)
+            yield Stand(store, put, time.sleep, server.stop)
 
 
 def _put_v2(server: EtcdServer) -> Put:
@@ -171,3 +173,128 @@ def test_an_etcd_that_is_gone_is_unreachable(stand: Stand) -> None:
 
     with pytest.raises(Unreachable, match=r"etcd .*gives no answer"):
         stand.store.entries("/services/apache")
+
+
+# What is written
+
+
+def test_one_key_is_read_alone(stand: Stand) -> None:
+    stand.put("/coreos-kit/v1/web/lock", "held", 60)
+    stand.put("/coreos-kit/v1/web/lock2", "another")
+
+    entry = stand.store.entry("/coreos-kit/v1/web/lock")
+
+    assert entry is not None
+    assert (entry.key, entry.value) == ("/coreos-kit/v1/web/lock", "held")
+    assert entry.ttl_left_s is not None
+    assert 50 < entry.ttl_left_s <= 60
+
+
+def test_a_key_that_is_not_there_and_a_folder_are_none(stand: Stand) -> None:
+    stand.put("/coreos-kit/v1/web/releases/00000001", "x")
+
+    assert stand.store.entry("/coreos-kit/v1/web/lock") is None
+    assert stand.store.entry("/coreos-kit/v1/web/releases") is None
+
+
+@pytest.mark.parametrize("value", ["", "ö\n<&>\"' $HOME +%41", "x" * 1_400_000])
+def test_any_value_that_fits_is_written_and_written_over(stand: Stand, value: str) -> None:
+    key = "/coreos-kit/v1/ä b%?#"
+    stand.put(key, "before", 60)
+
+    stand.store.put(key, value)
+    stand.store.put(key, value)
+
+    entry = stand.store.entry(key)
+    assert entry is not None
+    assert (entry.key, entry.value, entry.ttl_left_s) == (key, value, None)
+
+
+def test_a_key_is_created_once_for_a_time(stand: Stand) -> None:
+    key = "/coreos-kit/v1/web/lock"
+
+    first = stand.store.create(key, "mine: 1f", 60)
+    second = stand.store.create(key, "another's: 2e", 60)
+
+    entry = stand.store.entry(key)
+    assert first
+    assert second is None
+    assert entry is not None
+    assert entry.value == "mine: 1f"
+    assert entry.ttl_left_s is not None
+    assert 50 < entry.ttl_left_s <= 60
+
+
+def test_a_created_key_is_known_again_by_its_value_when_the_answer_got_lost(stand: Stand) -> None:
+    key = "/coreos-kit/v1/web/lock"
+    lease = stand.store.create(key, "mine: 1f", 60)
+
+    again = stand.store.create(key, "mine: 1f", 60)
+
+    assert lease
+    assert again == lease
+    assert stand.store.renew(key, "mine: 1f", again, 60) is True
+
+
+def test_what_somebody_put_there_without_a_ttl_is_not_created_over(stand: Stand) -> None:
+    key = "/coreos-kit/v1/web/lock"
+    stand.put(key, "for ever")
+
+    assert stand.store.create(key, "mine: 1f", 60) is None
+
+
+def test_renewing_gives_the_whole_time_again(stand: Stand) -> None:
+    key = "/coreos-kit/v1/web/lock"
+    lease = stand.store.create(key, "mine: 1f", 60)
+    assert lease
+    stand.wait(2.1)
+
+    assert stand.store.renew(key, "mine: 1f", lease, 60) is True
+
+    entry = stand.store.entry(key)
+    assert entry is not None
+    assert entry.ttl_left_s is not None
+    assert 58.5 < entry.ttl_left_s <= 60
+
+
+def test_a_key_that_is_gone_or_anothers_is_not_renewed(stand: Stand) -> None:
+    key = "/coreos-kit/v1/web/lock"
+    lease = stand.store.create(key, "mine: 1f", 60)
+    assert lease
+    assert stand.store.delete_if_value(key, "mine: 1f") is True
+
+    gone = stand.store.renew(key, "mine: 1f", lease, 60)
+    others = stand.store.create(key, "another's: 2e", 60)
+    taken = stand.store.renew(key, "mine: 1f", lease, 60)
+
+    entry = stand.store.entry(key)
+    assert (gone, taken) == (False, False)
+    assert others
+    assert entry is not None
+    assert entry.value == "another's: 2e"
+
+
+def test_a_created_key_goes_after_its_time_and_is_not_renewed_then(stand: Stand) -> None:
+    key = "/coreos-kit/v1/web/lock"
+    lease = stand.store.create(key, "mine: 1f", 2)
+    assert lease
+    stand.wait(5)
+
+    assert stand.store.entry(key) is None
+    assert stand.store.renew(key, "mine: 1f", lease, 2) is False
+    assert stand.store.create(key, "another's: 2e", 60)
+
+
+def test_writing_into_an_etcd_that_is_gone_is_unreachable(stand: Stand) -> None:
+    lease = stand.store.create("/coreos-kit/v1/web/lock", "mine: 1f", 60)
+    assert lease
+    stand.take_away()
+
+    for question in (
+        lambda: stand.store.put("/coreos-kit/v1/web/a", "x"),
+        lambda: stand.store.create("/coreos-kit/v1/web/lock", "another's", 60),
+        lambda: stand.store.renew("/coreos-kit/v1/web/lock", "mine: 1f", lease, 60),
+        lambda: stand.store.entry("/coreos-kit/v1/web/lock"),
+    ):
+        with pytest.raises(Unreachable, match=r"etcd .*gives no answer"):
+            question()

@@ -171,6 +171,22 @@ def test_the_workstation_reads(etcd: SecureEtcd) -> None:
     assert etcd.values() == ["127.0.0.1:80"]
 
 
+def test_the_workstation_writes_where_its_role_lets_it_and_is_told_where_not(etcd: SecureEtcd) -> None:
+    from coreos_kit.errors import Unreachable as KitUnreachable
+
+    with open_store(etcd.settings, etcd.api, {}, timeout_s=3) as store:
+        store.put(f"{PREFIX}/a", "x")
+        for question in (
+            lambda: store.create("/coreos-kit/v1/web/lock", "mine", 60),
+            lambda: store.put("/coreos-kit/v1/web/a", "x"),
+            lambda: store.entry("/coreos-kit/v1/web/lock"),
+        ):
+            with pytest.raises(KitUnreachable) as caught:
+                question()
+            assert "read and write" in caught.value.hint
+            assert "/coreos-kit/" in caught.value.hint
+
+
 # The watcher
 
 

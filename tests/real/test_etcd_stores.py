@@ -1,12 +1,14 @@
 """Ways to etcd and what stands in them: real etcds and an sshd on loopback."""
 
 import base64
+import contextlib
 import json
 import socket
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -218,6 +220,107 @@ def _post(server: EtcdServer, call: str, words: dict[str, object]) -> bytes:
     with urllib.request.urlopen(f"{server.url}/v3/{call}", json.dumps(words).encode(), timeout=20) as answer:
         body: bytes = answer.read()
         return body
+
+
+# Writing
+
+
+@BOTH
+def test_a_value_that_etcd_does_not_take_is_refused(server: EtcdServer, api: EtcdApi) -> None:
+    with open_store(EtcdSettings(endpoints=(server.url,)), api, {}) as store:
+        with pytest.raises(Refused, match="takes no value of that size"):
+            store.put("/coreos-kit/v1/web/a", "x" * 12_000_000)
+        assert store.entry("/coreos-kit/v1/web/a") is None
+
+
+def test_v3_takes_a_request_of_a_megabyte_and_a_half_and_refuses_more(server: EtcdServer) -> None:
+    with open_store(EtcdSettings(endpoints=(server.url,)), EtcdApi.V3, {}) as store:
+        store.put("/coreos-kit/v1/web/a", "x" * 1_500_000)
+        with pytest.raises(Refused, match="takes no value of that size"):
+            store.put("/coreos-kit/v1/web/a", "x" * 1_600_000)
+
+
+@BOTH
+def test_a_key_where_v2_has_a_folder_is_refused_and_v3_has_no_folders(
+    server: EtcdServer, api: EtcdApi
+) -> None:
+    put(server, api, "/coreos-kit/v1/web/releases/1", "x")
+
+    with open_store(EtcdSettings(endpoints=(server.url,)), api, {}) as store:
+        if api is EtcdApi.V2:
+            assert store.create("/coreos-kit/v1/web/releases", "mine", 60) is None
+            with pytest.raises(Refused, match="has a folder where a key should be"):
+                store.put("/coreos-kit/v1/web/releases", "x")
+        else:
+            assert store.create("/coreos-kit/v1/web/releases", "mine", 60)
+
+
+@BOTH
+def test_a_key_whose_creation_was_never_confirmed_is_known_again_at_the_next_member(
+    server: EtcdServer, api: EtcdApi
+) -> None:
+    with deaf_relay(server) as relay:
+        settings = EtcdSettings(endpoints=(relay, server.url))
+        with open_store(settings, api, {}, timeout_s=2) as store:
+            lease = store.create("/coreos-kit/v1/web/lock", "mine: 1f", 60)
+            assert lease
+            assert store.renew("/coreos-kit/v1/web/lock", "mine: 1f", lease, 60) is True
+            assert store.create("/coreos-kit/v1/web/lock", "another's: 2e", 60) is None
+
+
+@contextmanager
+def deaf_relay(server: EtcdServer) -> Iterator[str]:
+    """An etcd of which every question arrives, and whose answers stop at the first that confirms a creation.
+
+    It passes on all that it hears, and hangs up as soon as the key is in etcd.
+    """
+    listener = socket.create_server(("127.0.0.1", 0))
+    ends, threads = [listener], []
+
+    def pump(source: socket.socket, target: socket.socket, *, is_answer: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if is_answer:
+                    time.sleep(0.1)  # for what was asked to be done
+                    if _is_created(server):
+                        break
+                target.sendall(data)
+        hang_up(source, target)
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(("127.0.0.1", server.port))
+                ends.extend((near, far))
+                for pair, is_answer in (((near, far), False), ((far, near), True)):
+                    threads.append(threading.Thread(target=pump, args=pair, kwargs={"is_answer": is_answer}))
+                    threads[-1].start()
+
+    def hang_up(*sockets: socket.socket) -> None:
+        for end in sockets:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    threads.append(threading.Thread(target=serve))
+    threads[0].start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        hang_up(*ends)
+        for thread in threads:
+            thread.join(5)
+        for end in ends:
+            end.close()
+
+
+def _is_created(server: EtcdServer) -> bool:
+    settings = EtcdSettings(endpoints=(server.url,))
+    for api in EtcdApi:
+        with open_store(settings, api, {}) as store:
+            if store.entry("/coreos-kit/v1/web/lock") is not None:
+                return True
+    return False
 
 
 # Logins and certificates

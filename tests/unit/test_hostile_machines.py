@@ -349,7 +349,7 @@ def test_whatever_an_engine_prints_there_is_a_digest_or_an_error_of_the_kit(prin
 
 def test_keys_that_lie_deeper_than_python_can_read_are_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     deep = b'{"node": {"dir": true, "nodes": [' * 2000 + b"]}}" * 2000
-    monkeypatch.setattr("coreos_kit.adapters.etcd_v2.http_get", lambda *_: (200, deep))
+    monkeypatch.setattr("coreos_kit.adapters.etcd_v2.http_ask", lambda *_: (200, deep))
 
     with pytest.raises(Unreachable, match=r"etcd core-1 answers 200: "):
         V2Store(EtcdAddress("core-1", "127.0.0.1", 2379), EtcdCredentials()).entries("/services")
