@@ -1,7 +1,7 @@
 """The verdict on each link of each chain, from what was seen. Pure; nothing is looked at here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from coreos_kit.balancer.pool import shown
 from coreos_kit.model.chain import Chain, Link, LinkName, State, Verdict
@@ -25,7 +25,7 @@ class Evidence:
     etcd_error: str = ""
     probes: Mapping[str, Probe] = field(
         default_factory=dict
-    )  # by balancer's name; "machine:NAME" where there is none
+    )  # by place of a balancer, as `balancer_places` names it; "machine:NAME" where there is none
     probe_errors: Mapping[str, str] = field(default_factory=dict)
     other_entries: Mapping[str, tuple[EtcdEntry, ...]] = field(default_factory=dict)  # of the other API
     other_error: str = ""
@@ -80,6 +80,16 @@ def places(evidence: Evidence, unit: UnitName) -> list[ObservedMachine]:
     ]
 
 
+def balancer_places(
+    evidence: Evidence, balancer: LoadBalancer
+) -> Mapping[str, tuple[UnitName, ObservedMachine]]:
+    """Return where a balancer stands, by the words that tell its places apart: for one, its name."""
+    found = [(unit, machine) for unit in balancer.units() for machine in places(evidence, unit)]
+    if len(found) == 1 and not balancer.may_be_several:
+        return {balancer.name: found[0]}
+    return {f"{unit.stem} on {machine.name}": (unit, machine) for unit, machine in found}
+
+
 def _places_or_nowhere(evidence: Evidence, unit: UnitName) -> Sequence[ObservedMachine | None]:
     return places(evidence, unit) or [None]
 
@@ -103,12 +113,10 @@ def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
 
 
 def _balancer_chains(evidence: Evidence, balancer: LoadBalancer) -> Iterator[Chain]:
-    for machine in _places_or_nowhere(evidence, balancer.unit):
-        links = (
-            _unit_link(evidence, machine, [balancer.unit]),
-            _container_link(evidence, machine, balancer.unit),
-        )
-        yield Chain(balancer.unit, machine.name if machine else "", links)
+    for unit in balancer.units():
+        for machine in _places_or_nowhere(evidence, unit):
+            links = (_unit_link(evidence, machine, [unit]), _container_link(evidence, machine, unit))
+            yield Chain(unit, machine.name if machine else "", links)
 
 
 def _unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequence[UnitName]) -> Link:
@@ -271,16 +279,19 @@ def _backend_link(
 def _balancer_links(
     evidence: Evidence, machine: ObservedMachine | None, service: Service, instance: str
 ) -> Iterator[Link]:
-    balancers = [
-        balancer for balancer in evidence.cluster.load_balancers if balancer.upstream == service.name
+    asked = [
+        place
+        for balancer in evidence.cluster.load_balancers
+        if balancer.upstream == service.name
+        for place in _running_places(evidence, balancer)
     ]
-    if not balancers:
+    if not asked:
         return
     where = machine.name if machine else ""
     address = f"{machine.private_ip}:{instance}" if machine and machine.private_ip else ""
-    names = " and ".join(balancer.name for balancer in balancers)
+    names = " and ".join(name for name, _ in asked)
     expected = {
-        LinkName.POOL: f"{names} {'lists' if len(balancers) == 1 else 'list'} {address or instance}",
+        LinkName.POOL: f"{names} {'lists' if len(asked) == 1 else 'list'} {address or instance}",
         LinkName.REQUEST: f"a request through {names} reaches {address or instance}",
     }
     if not address:
@@ -289,60 +300,65 @@ def _balancer_links(
             for name, text in expected.items()
         )
         return
-    judged = [_judge_pool(evidence, balancer, address) for balancer in balancers]
     yield _worst(
-        LinkName.POOL,
-        where,
-        expected[LinkName.POOL],
-        judged,
-        "is listed",
-        f"coreos-kit restart {balancers[0].unit}",
+        Link(LinkName.POOL, State.OK, where, expected[LinkName.POOL], "is listed"),
+        {(name, unit): _judge_pool(evidence, name, address) for name, unit in asked},
+        "coreos-kit restart",
     )
-    judged = [_judge_request(evidence, balancer, address) for balancer in balancers]
     yield _worst(
-        LinkName.REQUEST,
-        where,
-        expected[LinkName.REQUEST],
-        judged,
-        "reached",
-        f"coreos-kit logs {balancers[0].unit}",
+        Link(LinkName.REQUEST, State.OK, where, expected[LinkName.REQUEST], "reached"),
+        {(name, unit): _judge_request(evidence, name, address) for name, unit in asked},
+        "coreos-kit logs",
     )
 
 
+_Place = tuple[str, UnitName]  # of a balancer: what it is called, and its unit
 _Judged = tuple[State, str]
 
 
-def _judge_pool(evidence: Evidence, balancer: LoadBalancer, address: str) -> _Judged:
-    probe = evidence.probes.get(balancer.name)
+def _running_places(evidence: Evidence, balancer: LoadBalancer) -> list[_Place]:
+    """Return where it runs. Of one that does not, its own links tell; without any, it can't be asked."""
+    found = balancer_places(evidence, balancer)
+    running = [
+        (name, unit)
+        for name, (unit, machine) in found.items()
+        if any(seen.name == unit and seen.is_active for seen in machine.units)
+    ]
+    return (
+        running
+        or [(name, unit) for name, (unit, _) in found.items()]
+        or [(balancer.name, balancer.units()[0])]
+    )
+
+
+def _judge_pool(evidence: Evidence, name: str, address: str) -> _Judged:
+    probe = evidence.probes.get(name)
     if probe is None:
-        return State.UNKNOWN, evidence.probe_errors.get(balancer.name, f"{balancer.name} was not looked at")
+        return State.UNKNOWN, evidence.probe_errors.get(name, f"{name} was not looked at")
     if probe.pool is None:
-        return (
-            State.UNKNOWN,
-            f"the pool of {balancer.name} can't be told: {probe.pool_error or 'it said nothing'}",
-        )
+        return State.UNKNOWN, f"the pool of {name} can't be told: {probe.pool_error or 'it said nothing'}"
     if address not in probe.pool:
-        return State.BROKEN, f"{balancer.name} has {', '.join(sorted(probe.pool)) or 'an empty pool'}"
+        return State.BROKEN, f"{name} has {', '.join(sorted(probe.pool)) or 'an empty pool'}"
     return State.OK, ""
 
 
-def _judge_request(evidence: Evidence, balancer: LoadBalancer, address: str) -> _Judged:
-    probe = evidence.probes.get(balancer.name)
+def _judge_request(evidence: Evidence, name: str, address: str) -> _Judged:
+    probe = evidence.probes.get(name)
     if probe is None:
-        return State.UNKNOWN, evidence.probe_errors.get(balancer.name, f"{balancer.name} was not looked at")
+        return State.UNKNOWN, evidence.probe_errors.get(name, f"{name} was not looked at")
     if address in probe.served:
         return State.OK, ""
     answered = sum(code != 0 for code in probe.codes)
     if not answered:
-        return State.BROKEN, f"{balancer.name} answered none of {len(probe.codes)} requests"
+        return State.BROKEN, f"{name} answered none of {len(probe.codes)} requests"
     served = ", ".join(f"{backend} {count}" for backend, count in sorted(probe.served.items()))
     return State.BROKEN, f"of {len(probe.codes)} requests {served or 'none came to a backend'}"
 
 
-def _worst(
-    name: LinkName, machine: str, expected: str, judged: Sequence[_Judged], fine: str, remedy: str
-) -> Link:
+def _worst(fine: Link, judged: Mapping[_Place, _Judged], remedy: str) -> Link:
+    """Return the link as the worst of the balancers has it; the remedy is for the first of those."""
     for state in (State.BROKEN, State.UNKNOWN):
-        if seen := "; ".join(text for found, text in judged if found is state):
-            return Link(name, state, machine, expected, seen, remedy)
-    return Link(name, State.OK, machine, expected, fine)
+        if ill := {unit: text for (_, unit), (found, text) in judged.items() if found is state}:
+            seen = "; ".join(text for found, text in judged.values() if found is state)
+            return replace(fine, state=state, seen=seen, remedy=f"{remedy} {next(iter(ill))}")
+    return fine

@@ -18,12 +18,12 @@ def preview_command(ctx: typer.Context) -> None:
 
     Example: coreos-kit balancer preview
     """
-    from coreos_kit.cli import show_status, wiring
+    from coreos_kit.cli import show_preview, show_status, wiring
     from coreos_kit.ops.preview import preview
 
     with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
         previews = preview(session)
-    show_status.preview(ctx.obj, session.cluster, previews)
+    show_preview.preview(ctx.obj, session.cluster, previews)
 
 
 def add_to(app: typer.Typer) -> None:

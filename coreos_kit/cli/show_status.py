@@ -6,7 +6,6 @@ from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine, ObservedUnit
 from coreos_kit.model.project import Cluster
-from coreos_kit.ops.preview import Preview
 from coreos_kit.ops.status import Pool, Registrations, Status
 from coreos_kit.ops.units import UnitsResult
 
@@ -27,7 +26,7 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
                 "missing": seen.missing,
                 "registrations": _entries_body(seen.registrations),
                 "etcd_error": seen.etcd_error,
-                "pools": [_pool_body(pool) for pool in seen.pools],
+                "pools": [pool_body(pool) for pool in seen.pools],
             },
         )
         return
@@ -52,7 +51,7 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
     for pool in seen.pools:
         output.line()
         shown = ", ".join(pool.servers) or "empty" if pool.servers is not None else f"unknown: {pool.error}"
-        output.line(f"pool of {pool.balancer} on {pool.machine}: {shown}")
+        output.line(f"pool of {pool.unit.stem} on {pool.machine}: {shown}")
 
 
 def machines(settings: Settings, cluster: Cluster, observed: Observation) -> None:
@@ -93,44 +92,6 @@ def units(settings: Settings, cluster: Cluster, result: UnitsResult) -> None:
         for o in result.outcomes
     )
     output.table(["unit", "machine", "state"], shown)
-
-
-def preview(settings: Settings, cluster: Cluster, previews: Sequence[Preview]) -> None:
-    """Show what the registrations would give, and how the running pool differs."""
-    if settings.json:
-        body = [
-            {
-                "balancer": found.balancer,
-                "servers": found.servers,
-                "refused": found.refused,
-                "running": [_pool_body(pool) for pool in found.running],
-                "differs": found.differs,
-            }
-            for found in previews
-        ]
-        output.print_json("balancer-preview", {"cluster": cluster.name, "balancers": body})
-        return
-    for found in previews:
-        output.line(
-            f"{found.balancer}: {output.counted(len(found.servers), 'server')} from the registrations"
-        )
-        running = {server for pool in found.running for server in pool.servers or ()}
-        for server in [*found.servers, *sorted(running - set(found.servers))]:
-            sign = (
-                " "
-                if server in running and server in found.servers
-                else "+"
-                if server in found.servers
-                else "-"
-            )
-            output.line(f"{sign} {server}")
-        for refusal in found.refused:
-            output.line(f"refused: {refusal}")
-        for pool in found.running:
-            if pool.servers is None:
-                output.line(f"its pool on {pool.machine} can't be told: {pool.error}")
-        if not found.running:
-            output.line("it runs nowhere")
 
 
 def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
@@ -238,5 +199,12 @@ def _left(entry: EtcdEntry) -> str:
     return "for ever" if entry.ttl_left_s is None else f"{entry.ttl_left_s:.0f} s"
 
 
-def _pool_body(pool: Pool) -> Mapping[str, object]:
-    return {"balancer": pool.balancer, "machine": pool.machine, "servers": pool.servers, "error": pool.error}
+def pool_body(pool: Pool) -> Mapping[str, object]:
+    """Return a running pool as JSON's keys."""
+    return {
+        "balancer": pool.balancer,
+        "unit": pool.unit,
+        "machine": pool.machine,
+        "servers": pool.servers,
+        "error": pool.error,
+    }

@@ -80,7 +80,8 @@ def render_and_link(project: Project, cluster: Cluster) -> None:
     from coreos_kit.ops.render import apply_render, plan_render
 
     apply_render(plan_render(project, cluster))
-    apply_links(project.root, plan_links(project.root, cluster.services, project.unit_instances))
+    configured = cluster.services + cluster.load_balancers
+    apply_links(project.root, plan_links(project.root, configured, project.unit_instances))
 
 
 @contextmanager

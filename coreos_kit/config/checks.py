@@ -1,9 +1,12 @@
 """What one service or balancer may not say, though each of its values is fine in itself."""
 
+from collections.abc import Sequence
+
 from coreos_kit.config import crossings
 from coreos_kit.config.clusters import ClusterDraft, Entries
 from coreos_kit.config.entries import Entry, load_balancer_of, service_of
 from coreos_kit.config.findings import nearest, shown
+from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import (
     HealthKind,
     KeyForm,
@@ -75,16 +78,14 @@ def _check_own_conflicts(entry: Entry, service: Service, registration: Registrat
     conflicts = service.requirements.conflicts
     if not entry.is_sound("conflicts"):
         return
-    names = [f"{service.name}@{instance}.service" for instance in service.instances]
-    if registration.key is KeyForm.IP and entry.is_sound("registration", "key"):
-        # Conflicts bind both sides, so all but one have to be matched for no two to meet.
-        unmatched = sum(not any(globs.matches(glob, name) for glob in conflicts) for name in names)
-        if unmatched > 1:
-            key = _with_origin(entry, "ip", "registration", "key")
-            entry.place("registration", "key").object_to(
-                f"{key}, with instances that may share a machine and so the key",
-                f'ip with conflicts = ["{service.template.prefix}@*.service"], or ip-port',
-            )
+    is_by_address = registration.key is KeyForm.IP and entry.is_sound("registration", "key")
+    names = [service.template.instantiate(instance) for instance in service.instances]
+    if is_by_address and _may_share_a_machine(conflicts, names):
+        key = _with_origin(entry, "ip", "registration", "key")
+        entry.place("registration", "key").object_to(
+            f"{key}, with instances that may share a machine and so the key",
+            f'ip with conflicts = ["{service.template.prefix}@*.service"], or ip-port',
+        )
     sidekick = service.sidekick
     for index, glob in enumerate(conflicts):
         if sidekick and any(
@@ -94,6 +95,12 @@ def _check_own_conflicts(entry: Entry, service: Service, registration: Registrat
                 f"{shown(glob)}, which matches {sidekick} too",
                 "patterns that leave its own sidekick beside it",
             )
+
+
+def _may_share_a_machine(conflicts: Sequence[str], names: Sequence[UnitName]) -> bool:
+    # Conflicts bind both sides, so all but one have to be matched for no two to meet.
+    unmatched = sum(not any(globs.matches(glob, str(name)) for glob in conflicts) for name in names)
+    return unmatched > 1
 
 
 def _check_requirements(entry: Entry, wanted: Requirements) -> None:
@@ -106,6 +113,7 @@ def _check_requirements(entry: Entry, wanted: Requirements) -> None:
 
 def _check_load_balancer(entry: Entry, balancer: LoadBalancer, services: Entries) -> None:
     _check_requirements(entry, balancer.requirements)
+    _check_several(entry, balancer)
     _check_confd(entry, balancer)
     if not balancer.upstream:
         return
@@ -122,6 +130,21 @@ def _check_load_balancer(entry: Entry, balancer: LoadBalancer, services: Entries
         place.object_to(
             f"{shown(balancer.upstream)}, which has no registration",
             f"a service with one: add [services.{balancer.upstream}.registration]",
+        )
+
+
+def _check_several(entry: Entry, balancer: LoadBalancer) -> None:
+    """All of a balancer's instances publish one port, so no two of them may stand on one machine."""
+    if not balancer.instances or not entry.is_sound("instances"):
+        return
+    if balancer.requirements.is_global:
+        entry.place("instances").object_to("instances beside global", "one of the two")
+    elif entry.is_sound("conflicts") and _may_share_a_machine(
+        balancer.requirements.conflicts, balancer.units()
+    ):
+        entry.place("instances").object_to(
+            f"instances that may share a machine, and so port {balancer.port}",
+            f'instances with "{balancer.name}@*.service" among conflicts',
         )
 
 

@@ -1,6 +1,6 @@
 """Where services and balancers of one cluster get in each other's way: names, keys of etcd, ports."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import PurePosixPath
 
@@ -20,7 +20,9 @@ def check_names(draft: ClusterDraft) -> None:
     for name, entry in draft.load_balancers.items():
         if name in draft.services:
             entry.base.object_to(f"the name {name}, which a service has too", "a name of its own")
-    for name, entry in draft.services.items():
+    templates = [entry for entry in draft.load_balancers.values() if load_balancer_of(entry).instances]
+    for entry in (*draft.services.values(), *templates):
+        name = entry.name
         registered = name.removesuffix(DISCOVERY_SUFFIX)
         other = draft.services.get(registered)
         if registered != name and other and "registration" in other.fields:
@@ -64,11 +66,11 @@ def check_ports(draft: ClusterDraft) -> None:
         service = services.get(str(balancer.port))
         if service and balancer.bind in _PRIVATE:
             instance = service.template.instantiate(str(balancer.port))
-            if _may_meet(balancer, service, instance):
+            if _may_meet(balancer, service, [instance]):
                 _port_taken(entry, balancer, str(instance))
     for (_, one), (entry, other) in combinations(balancers, 2):
         same_address = one.bind is other.bind or Bind.ANY in {one.bind, other.bind}
-        if one.port == other.port and same_address and _may_meet(one, other, other.unit):
+        if one.port == other.port and same_address and _may_meet(one, other, other.units()):
             _port_taken(entry, other, f"load_balancers.{one.name}")
 
 
@@ -96,17 +98,21 @@ def _port_taken(entry: Entry, balancer: LoadBalancer, by: str) -> None:
     )
 
 
-def _may_meet(one: LoadBalancer, other: LoadBalancer | Service, other_unit: UnitName) -> bool:
-    """Whether both could stand on one machine."""
+def _may_meet(one: LoadBalancer, other: LoadBalancer | Service, others: Sequence[UnitName]) -> bool:
+    """Whether a unit of one and a unit of the other could stand on one machine."""
     mine, theirs = one.requirements, other.requirements
-    if any(globs.matches(glob, str(other_unit)) for glob in mine.conflicts):
-        return False
-    if any(globs.matches(glob, str(one.unit)) for glob in theirs.conflicts):
+    if all(_conflict(mine, unit, theirs, peer) for unit in one.units() for peer in others):
         return False
     if mine.machine_id and theirs.machine_id and mine.machine_id[:8] != theirs.machine_id[:8]:
         return False
     wanted, offered = _metadata(mine), _metadata(theirs)
     return all(wanted[key] & offered[key] for key in wanted.keys() & offered.keys())
+
+
+def _conflict(mine: Requirements, unit: UnitName, theirs: Requirements, peer: UnitName) -> bool:
+    return any(globs.matches(glob, str(peer)) for glob in mine.conflicts) or any(
+        globs.matches(glob, str(unit)) for glob in theirs.conflicts
+    )
 
 
 def _metadata(requirements: Requirements) -> dict[str, set[str]]:

@@ -80,7 +80,9 @@ def load_balancer_of(found: Entry) -> LoadBalancer:
         upstream=fields.get("upstream", ""),
         confd=Confd(**confd),
         requirements=_requirements(fields),
-        **_given(fields, "port", "bind", "watcher", "env", "volumes", "run_args", "stop_timeout_s"),
+        **_given(
+            fields, "port", "bind", "watcher", "instances", "env", "volumes", "run_args", "stop_timeout_s"
+        ),
     )
 
 

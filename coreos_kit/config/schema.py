@@ -81,6 +81,8 @@ SERVICE = _UNIT | {
 
 LOAD_BALANCER = _UNIT | {
     "upstream": words.name,
+    "instances": words.balancer_instances,
+    "global": boolean,
     "port": _port,
     "bind": member_of(Bind),
     "watcher": member_of(Watcher),

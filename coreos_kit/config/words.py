@@ -269,6 +269,28 @@ def instances(value: Any, place: Place) -> tuple[str, ...] | None:
     return tuple(found)
 
 
+def balancer_instances(value: Any, place: Place) -> tuple[str, ...] | None:
+    """Read the instances of a balancer: words only, since all of them listen on its one port."""
+    if not isinstance(value, list) or not value:
+        place.refuse_words(
+            "an empty array" if value == [] else shown(value),
+            'an array of words, such as ["east", "west"]; without the key it is one plain unit',
+        )
+        return None
+    found: dict[str, None] = {}
+    for index, element in enumerate(value):
+        if not isinstance(element, str) or not word_of_instance.fullmatch(element):
+            place.at(index).refuse_words(shown(element), _WORD_ALLOWED)
+        elif element in found:
+            place.at(index).object_to(f"{shown(element)} a second time", "each instance once")
+        else:
+            found[element] = None
+    return tuple(found)
+
+
+_WORD_ALLOWED = (
+    "a word of lower-case letters, digits, _ and - that begins with a letter; the port of all is `port`"
+)
 _INSTANCE_ALLOWED = (
     "an integer from 1 to 65535, or a word of lower-case letters, digits, _ and - that begins with a letter"
 )

@@ -34,7 +34,8 @@ def container_ghosts(evidence: Evidence) -> Iterator[Ghost]:
 def _configured(evidence: Evidence) -> Iterator[UnitName]:
     for service in evidence.cluster.services:
         yield from (service.template.instantiate(instance) for instance in service.instances)
-    yield from (balancer.unit for balancer in evidence.cluster.load_balancers)
+    for balancer in evidence.cluster.load_balancers:
+        yield from balancer.units()
 
 
 def _ghost(

@@ -128,7 +128,10 @@ class Confd:
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
-    """A plain unit that runs Nginx in front of the service `upstream`."""
+    """Nginx in front of the service `upstream`: one plain unit, on every machine where it is global.
+
+    With `instances` it is a template unit, and each instance one balancer; they share the port.
+    """
 
     name: str
     image: str
@@ -137,6 +140,7 @@ class LoadBalancer:
     bind: Bind = Bind.PUBLIC
     watcher: Watcher = Watcher.KIT
     confd: Confd = field(default_factory=Confd)
+    instances: tuple[str, ...] = ()
     requirements: Requirements = field(default_factory=Requirements)
     env: Mapping[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
@@ -144,9 +148,20 @@ class LoadBalancer:
     stop_timeout_s: int = 10
 
     @property
-    def unit(self) -> UnitName:
-        """The plain unit, e.g. ``nginx_lb.service``."""
-        return UnitName.parse(f"{self.name}.service")
+    def unit_file(self) -> UnitName:
+        """The unit that is rendered: ``nginx_lb.service``, with instances ``nginx_lb@.service``."""
+        return UnitName.parse(f"{self.name}@.service" if self.instances else f"{self.name}.service")
+
+    @property
+    def may_be_several(self) -> bool:
+        """Whether more than one of it may run, so that it takes a machine or an instance to tell which."""
+        return bool(self.instances) or self.requirements.is_global
+
+    def units(self) -> tuple[UnitName, ...]:
+        """Return every unit of it that runs, in the configured order; a global one runs on many machines."""
+        if not self.instances:
+            return (self.unit_file,)
+        return tuple(self.unit_file.instantiate(instance) for instance in self.instances)
 
 
 class DriverKind(StrEnum):

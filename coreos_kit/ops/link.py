@@ -12,7 +12,7 @@ from pathlib import Path
 
 from coreos_kit.errors import KitError, Refused
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Service
+from coreos_kit.model.project import LoadBalancer, Service
 from coreos_kit.ops.files import read_text_inside, way_out
 from coreos_kit.units.ownership import owner_of
 
@@ -42,9 +42,11 @@ def link_target(name: str) -> str:
 
 
 def plan_links(
-    root: Path, services: Iterable[Service], own: Mapping[UnitName, Sequence[str]] | None = None
+    root: Path,
+    configured: Iterable[Service | LoadBalancer],
+    own: Mapping[UnitName, Sequence[str]] | None = None,
 ) -> LinkChanges:
-    """Compare instances/ with what `services`, and the workspace's `own` templates, want; change nothing.
+    """Compare instances/ with what is `configured`, and the workspace's `own` templates; change nothing.
 
     Raises `Refused`, with every problem, where a link would have to replace what the kit didn't make.
     """
@@ -59,7 +61,7 @@ def plan_links(
     if problems:
         _refuse(problems, root)
     found = _entries(folder)
-    wanted = dict.fromkeys((*_names(services), *_own_names(own or {})))
+    wanted = dict.fromkeys((*_names(configured), *_own_names(own or {})))
     created, unchanged = [], []
     for name in wanted:
         target = found.get(name, "")
@@ -94,11 +96,12 @@ def apply_links(root: Path, changes: LinkChanges) -> None:
         raise KitError(f"{folder} can't be changed: {error.strerror or error}", hint=hint) from error
 
 
-def _names(services: Iterable[Service]) -> Iterator[str]:
-    """Give the names of all instances and sidekicks, each service's in the configured order."""
-    for service in services:
-        templates = [str(template) for template in (service.template, service.sidekick) if template]
-        for instance in service.instances:
+def _names(configured: Iterable[Service | LoadBalancer]) -> Iterator[str]:
+    """Give the names of all instances and sidekicks, in the configured order; a plain balancer has none."""
+    for one in configured:
+        made_of = (one.template, one.sidekick) if isinstance(one, Service) else (one.unit_file,)
+        templates = [str(template) for template in made_of if template]
+        for instance in one.instances:
             for template in templates:
                 yield template.replace("@.", f"@{instance}.", 1)
 

@@ -25,7 +25,8 @@ class Preview:
 
 def preview(session: Session) -> tuple[Preview, ...]:
     """Return the preview of every balancer of the cluster; raises `Unreachable` where etcd is."""
-    observed = session.driver.observe([balancer.unit for balancer in session.cluster.load_balancers])
+    units = [unit for balancer in session.cluster.load_balancers for unit in balancer.units()]
+    observed = session.driver.observe(units)
     pools = read_pools(session, observed)
     return tuple(_preview(session, balancer, pools) for balancer in session.cluster.load_balancers)
 

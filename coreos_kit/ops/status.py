@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from coreos_kit.chain import container_name
+from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.ops.session import Session
@@ -17,9 +18,10 @@ Registrations = Mapping[str, tuple[EtcdEntry, ...]]  # by prefix
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """A balancer's running pool, on one machine; `servers` is None where it can't be told."""
+    """One balancer's running pool; `servers` is None where it can't be told."""
 
     balancer: str
+    unit: UnitName
     machine: str
     servers: tuple[str, ...] | None
     error: str = ""
@@ -77,21 +79,20 @@ def project_units(session: Session, observed: Observation) -> tuple[ObservedUnit
 
 def read_pools(session: Session, observed: Observation) -> list[Pool]:
     """Ask every balancer that stands somewhere for its running pool, all at once."""
-    where = {
-        (balancer.name, unit.machine): balancer
-        for balancer in session.cluster.load_balancers
-        for unit in project_units(session, observed)
-        if unit.name == balancer.unit and unit.machine
-    }
-    answers = on_each(
-        where,
-        lambda place: session.prober.probe(ProbeOrder(place[1], (), container_name(where[place].unit))),
-    )
-    return [
-        Pool(
-            name, machine, tuple(sorted(answer.pool)) if answer.pool is not None else None, answer.pool_error
-        )
-        if isinstance(answer, Probe)
-        else Pool(name, machine, None, str(answer))
-        for (name, machine), answer in answers.items()
+    named = {unit: one.name for one in session.cluster.load_balancers for unit in one.units()}
+    where = [
+        (seen.name, seen.machine)
+        for seen in project_units(session, observed)
+        if seen.name in named and seen.machine
     ]
+    answers = on_each(
+        where, lambda place: session.prober.probe(ProbeOrder(place[1], (), container_name(place[0])))
+    )
+    return [_pool(named[unit], unit, machine, answer) for (unit, machine), answer in answers.items()]
+
+
+def _pool(balancer: str, unit: UnitName, machine: str, answer: Probe | KitError) -> Pool:
+    if isinstance(answer, KitError):
+        return Pool(balancer, unit, machine, None, str(answer))
+    servers = tuple(sorted(answer.pool)) if answer.pool is not None else None
+    return Pool(balancer, unit, machine, servers, answer.pool_error)

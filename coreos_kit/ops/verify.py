@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from coreos_kit.chain import Evidence, container_name, judge, places
+from coreos_kit.chain import Evidence, balancer_places, container_name, judge, places
 from coreos_kit.errors import KitError, Refused
 from coreos_kit.ghosts import find_ghosts, find_unseen
 from coreos_kit.model.chain import Verdict
@@ -80,7 +80,7 @@ def configured_units(cluster: Cluster) -> list[UnitName]:
     """Return every unit that the configuration names: instances, sidekicks, balancers."""
     return [
         *(unit for service in cluster.services for unit in service.units()),
-        *(balancer.unit for balancer in cluster.load_balancers),
+        *(unit for balancer in cluster.load_balancers for unit in balancer.units()),
     ]
 
 
@@ -126,18 +126,18 @@ def _orders(evidence: Evidence) -> Mapping[str, ProbeOrder]:
     covered: set[str] = set()
     for balancer in evidence.cluster.load_balancers:
         service = evidence.cluster.service(balancer.upstream)
-        machines = places(evidence, balancer.unit)
-        if service is None or not machines:
+        if service is None:
             continue
         checks = _checks(evidence, service)
-        covered.add(service.name)
-        orders[balancer.name] = ProbeOrder(
-            machines[0].name,
-            tuple(check for check in checks if check.kind is not HealthKind.NONE),
-            container_name(balancer.unit),
-            f"{_listening_address(balancer, machines[0])}:{balancer.port}",
-            REQUESTS_PER_BACKEND * max(1, len(checks)),
-        )
+        for name, (unit, where) in balancer_places(evidence, balancer).items():
+            covered.add(service.name)
+            orders[name] = ProbeOrder(
+                where.name,
+                tuple(check for check in checks if check.kind is not HealthKind.NONE),
+                container_name(unit),
+                f"{_listening_address(balancer, where)}:{balancer.port}",
+                REQUESTS_PER_BACKEND * max(1, len(checks)),
+            )
     alone: dict[str, list[Check]] = {}
     for service in evidence.cluster.services:
         if service.name not in covered and service.health.kind is not HealthKind.NONE:

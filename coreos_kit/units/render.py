@@ -89,7 +89,13 @@ def desired_units(project: Project, cluster: Cluster, sources: Mapping[str, str]
         if file.kind is UnitKind.EXTRA and file.folder == TEMPLATES:
             names = project.unit_instances[file.name]
             units += [_desired(file, file.name.instantiate(instance)) for instance in names]
-    units += [_desired(file, file.name) for file in files if file.folder == STATIC]
+    units += [
+        _desired(file, file.name)
+        for file in files
+        if file.folder == STATIC and file.kind is not UnitKind.LOAD_BALANCER
+    ]
+    running = {balancer.unit_file: balancer.units() for balancer in cluster.load_balancers}
+    units += [_desired(file, name) for file in files for name in running.get(file.name, ())]
     return tuple(units)
 
 
@@ -133,8 +139,8 @@ def _blueprints(project: Project, cluster: Cluster, sources: Mapping[str, str]) 
     for balancer in cluster.load_balancers:
         balancers.append(
             _Blueprint(
-                balancer.unit,
-                source(balancer.unit, LOAD_BALANCER_SOURCE),
+                balancer.unit_file,
+                source(balancer.unit_file, LOAD_BALANCER_SOURCE),
                 balancer.name,
                 UnitKind.LOAD_BALANCER,
                 partial(values.load_balancer_values, project, cluster, balancer),

@@ -124,12 +124,12 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
         **_common(project, cluster),
         **_stopping(profile, balancer.stop_timeout_s, ""),
         "load_balancer": balancer,
-        "description": "Nginx load balancer for web server backends",
+        "description": "Nginx load balancer for web server backends" + (" %i" if balancer.instances else ""),
         "requires": bases if strong else [],
         "wants": [] if strong else bases,
         "after": bases,
         "needed_variables": [variable for variable in needed if variable],
-        "container": balancer.name,
+        "container": f"{balancer.name}.%i" if balancer.instances else balancer.name,
         "publish": f" -p {address}{balancer.port}:{balancer.port}",
         "arguments": arguments,
         "image": escape.argument(image_of(project, profile, balancer.image)),
@@ -181,7 +181,7 @@ def _pool_environment(cluster: Cluster, balancer: LoadBalancer) -> list[str]:
     registration = upstream.registration if upstream else None
     if upstream is None or registration is None:
         raise InvalidUnit(
-            f"{balancer.unit} has no pool: {balancer.upstream!r} is no service with a registration"
+            f"{balancer.unit_file} has no pool: {balancer.upstream!r} is no service with a registration"
         )
     host, port = _etcd_address(cluster)
     # A lab's network depends on which subnet was free, and rendering must not depend on a running lab.

@@ -27,6 +27,7 @@ from coreos_kit.model.project import (
     LoadBalancer,
     MachineEntry,
     Registration,
+    Requirements,
     Service,
 )
 from coreos_kit.ports import Probe
@@ -349,6 +350,77 @@ def test_every_balancer_of_a_service_has_to_list_it() -> None:
     assert pool(GOOD_PROBE).expected == f"lb and lb2 list {BACKEND}"
     assert (pool(None).state, pool(None).seen) == (State.UNKNOWN, "lb2 was not looked at")
     assert pool(replace(GOOD_PROBE, pool=frozenset())).seen == "lb2 has an empty pool"
+
+
+SEVERAL = replace(BALANCER, instances=("east", "west"))
+EVERYWHERE = replace(BALANCER, requirements=Requirements(is_global=True))
+
+
+def balancers(*active: tuple[str, str, str]) -> list[ObservedMachine]:
+    return [
+        machine(f"core-{n}", n, [unit(name, f"core-{n}", state)], container(of))
+        for n, (name, of, state) in enumerate(active, start=2)
+    ]
+
+
+def of_several(east: Probe | None, west: Probe | None, state: str = "active") -> Evidence:
+    there = balancers(("lb@east.service", "lb.east", "active"), ("lb@west.service", "lb.west", state))
+    probes = {"lb@east on core-2": east, "lb@west on core-3": west}
+    found = {name: probe for name, probe in probes.items() if probe}
+    return evidence(WEB, *there, of=cluster(balancers=(SEVERAL,)), probes=found)
+
+
+def test_each_balancer_of_several_has_a_chain_of_its_own() -> None:
+    verdict = judge(of_several(GOOD_PROBE, GOOD_PROBE))
+
+    assert verdict.ok
+    assert [(str(chain.unit), chain.machine) for chain in verdict.chains[1:]] == [
+        ("lb@east.service", "core-2"),
+        ("lb@west.service", "core-3"),
+    ]
+
+
+def test_each_balancer_of_several_has_to_list_a_backend_and_to_send_requests_to_it() -> None:
+    empty = replace(GOOD_PROBE, pool=frozenset(), served={})
+
+    pool = link("pool", of_several(GOOD_PROBE, empty))
+    request = link("request", of_several(GOOD_PROBE, empty))
+
+    assert (pool.state, pool.seen) == (State.BROKEN, "lb@west on core-3 has an empty pool")
+    assert pool.expected == f"lb@east on core-2 and lb@west on core-3 list {BACKEND}"
+    assert pool.remedy == "coreos-kit restart lb@west.service"
+    assert (request.state, request.seen) == (
+        State.BROKEN,
+        "of 2 requests none came to a backend; follows from pool",
+    )
+
+
+def test_of_a_balancer_that_does_not_run_its_own_links_tell_and_no_pool() -> None:
+    verdict = judge(of_several(GOOD_PROBE, None, "failed"))
+
+    assert links(verdict)["pool"].state is State.OK
+    assert links(verdict, "lb@west.service")["unit"].state is State.BROKEN
+
+
+def test_without_any_balancer_that_runs_the_pool_is_not_ok() -> None:
+    there = balancers(("lb@east.service", "lb.east", "failed"), ("lb@west.service", "lb.west", "failed"))
+
+    found = link("pool", evidence(WEB, *there, of=cluster(balancers=(SEVERAL,)), probes={}))
+
+    assert (found.state, found.seen) == (
+        State.UNKNOWN,
+        "lb@east on core-2 was not looked at; lb@west on core-3 was not looked at",
+    )
+
+
+def test_a_global_balancer_is_judged_on_each_of_its_machines() -> None:
+    there = balancers(("lb.service", "lb", "active"), ("lb.service", "lb", "active"))
+    probes = {"lb on core-2": GOOD_PROBE, "lb on core-3": replace(GOOD_PROBE, pool=frozenset())}
+
+    what = evidence(WEB, *there, of=cluster(balancers=(EVERYWHERE,)), probes=probes)
+
+    assert link("pool", what).seen == "lb on core-3 has an empty pool"
+    assert [chain.machine for chain in judge(what).chains] == ["core-1", "core-2", "core-3"]
 
 
 def test_broken_weighs_more_than_unknown() -> None:

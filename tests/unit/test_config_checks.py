@@ -282,6 +282,79 @@ def test_two_balancers_that_never_meet_may_have_one_port(first: str, second: str
 # Balancers
 
 
+def several(keys: str, text: str = WEB) -> str:
+    return text.replace('upstream = "web"', f'upstream = "web"\n{keys}')
+
+
+@pytest.mark.parametrize("glob", ["lb@*.service", "lb@?ast.service", "*"])
+def test_balancers_may_be_several_where_conflicts_keep_them_apart(glob: str) -> None:
+    project = load(several(f'instances = ["east", "west"]\nconflicts = ["{glob}"]'))
+
+    (balancer,) = project.clusters["lab"].load_balancers
+    assert [str(unit) for unit in balancer.units()] == ["lb@east.service", "lb@west.service"]
+    assert balancer.may_be_several
+
+
+def test_a_balancer_may_be_on_every_machine() -> None:
+    (balancer,) = load(several("global = true")).clusters["lab"].load_balancers
+
+    assert [str(unit) for unit in balancer.units()] == ["lb.service"]
+    assert balancer.may_be_several
+
+
+def test_one_instance_of_a_balancer_needs_no_conflict_with_itself() -> None:
+    load(several('instances = ["east"]'))
+
+
+def test_balancers_that_may_share_a_machine_and_so_the_port_are_refused() -> None:
+    assert refusals(several('instances = ["east", "west"]\nport = 81\nconflicts = ["lb.service"]')) == [
+        "load_balancers.lb.instances: found instances that may share a machine, and so port 81;"
+        ' allowed: instances with "lb@*.service" among conflicts'
+    ]
+
+
+def test_a_balancer_is_several_in_one_way() -> None:
+    text = several('instances = ["east", "west"]\nglobal = true\nconflicts = ["lb@*.service"]')
+
+    assert refusals(text) == [
+        "load_balancers.lb.instances: found instances beside global; allowed: one of the two"
+    ]
+
+
+def test_a_global_balancer_with_a_machine_id_is_refused() -> None:
+    assert refusals(several('global = true\nmachine_id = "0123abcd"')) == [
+        "load_balancers.lb.machine_id: found machine_id beside global; allowed: one of the two, as for fleet"
+    ]
+
+
+def test_a_cluster_may_have_more_balancers_than_the_others() -> None:
+    more = '[clusters.own.load_balancers.lb]\ninstances = ["east", "west"]'
+    project = load(several('conflicts = ["lb@*.service"]') + OWN + more)
+
+    assert [len(project.clusters[name].load_balancers[0].units()) for name in ("lab", "own")] == [1, 2]
+
+
+def test_a_balancer_with_instances_must_not_be_called_like_a_sidekick() -> None:
+    text = WEB + SECOND.replace("second", "web-discovery").replace('"web"', '"web"\nport = 81')
+
+    load(text)
+    assert refusals(text + 'instances = ["east"]') == [
+        "load_balancers.web-discovery: found the name web-discovery, which is that of web's sidekick;"
+        " allowed: a name that doesn't end in -discovery"
+    ]
+
+
+@pytest.mark.parametrize("second", ['conflicts = ["lb@*.service"]', 'bind = "private"'])
+def test_another_balancer_has_to_be_kept_apart_from_each_instance(second: str) -> None:
+    text = several('instances = ["east", "west"]\nconflicts = ["lb@*.service"]') + SECOND
+
+    load(text + second)
+    assert refusals(text + 'conflicts = ["lb@east.service"]') == [
+        "load_balancers.second.port: found 80, which load_balancers.lb publishes as well;"
+        " allowed: a port of its own, another bind, or conflicts that keep the two apart"
+    ]
+
+
 def test_an_upstream_has_to_be_a_service() -> None:
     assert refusals(WEB.replace('upstream = "web"', 'upstream = "wbe"')) == [
         'load_balancers.lb.upstream: found "wbe"; allowed: a service with a registration: web; did you mean web?'

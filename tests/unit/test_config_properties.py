@@ -74,7 +74,8 @@ def load_or_refuse(text: str) -> None:
             for unit in service.units():
                 assert UnitName.parse(str(unit)) == unit
         for balancer in cluster.load_balancers:
-            assert balancer.unit.parse(str(balancer.unit)) == balancer.unit
+            for unit in balancer.units():
+                assert UnitName.parse(str(unit)) == unit
 
 
 @given(st.sampled_from(places(TABLES)), values)

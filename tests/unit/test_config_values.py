@@ -17,6 +17,8 @@ ONE_LINE = "text on one line, without control characters"
 ENV_VALUE = "a string of at most 1024 characters on one line, without control characters"
 PREFIX = "a path such as /services/apache, of letters, digits and _ . -, without // and / at the end"
 HEALTH_PATH = "a path of a URL that begins with / and has only letters, digits and - . _ ~ / ? & = + , : @"
+WORDS = 'an array of words, such as ["east", "west"]; without the key it is one plain unit'
+WORD = "a word of lower-case letters, digits, _ and - that begins with a letter; the port of all is `port`"
 GLOB = "a well-formed pattern: *, ?, [a-z], [^a-z], with every [ closed"
 UNIT = "a unit's name or a pattern of one, such as apache@*.service"
 PAIR = "key=value, of letters, digits and _ . / : @ + ~ -"
@@ -131,6 +133,9 @@ def refusals(section: str, key: str, value: str) -> list[str]:
         ("load_balancers.lb", "port", "true", "true", PORT),
         ("load_balancers.lb", "confd_interval_s", "0", "0", "an integer from 1 to 3600"),
         ("load_balancers.lb", "upstream", "1", "1", NAME),
+        ("load_balancers.lb", "global", '"yes"', '"yes"', "true or false"),
+        ("load_balancers.lb", "instances", "[]", "an empty array", WORDS),
+        ("load_balancers.lb", "instances", "2", "2", WORDS),
         # Clusters
         ("clusters.own", "machines", '"web1"', '"web1"', 'an array of SSH destinations such as ["core@198.51.100.11"], or a table of machines'),
         ("clusters.own", "machines", "[]", "none", 'an array of SSH destinations such as ["core@198.51.100.11"], or a table of machines'),
@@ -180,6 +185,9 @@ def test_a_wrong_value_is_shown_with_what_is_allowed(
         ("services.web", "health", '{ path = "/é" }', f'health.path: found "/\\u00e9"; allowed: {HEALTH_PATH}'),
         ("services.web", "health", "{ timeout_s = 0 }", "health.timeout_s: found 0; allowed: an integer from 1 to 60"),
         ("services.web", "health", "{ fall = 0 }", "health.fall: found 0; allowed: an integer from 1 to 100"),
+        ("load_balancers.lb", "instances", "[80]", f"instances[0]: found 80; allowed: {WORD}"),
+        ("load_balancers.lb", "instances", '["a", "A b"]', f'instances[1]: found "A b"; allowed: {WORD}'),
+        ("load_balancers.lb", "instances", '["a", "a"]', 'instances[1]: found "a" a second time; allowed: each instance once'),
         ("load_balancers.lb", "confd", '{ sha256 = "12" }', 'confd.sha256: found "12"; allowed: 64 lower-case hex digits'),
         ("load_balancers.lb", "confd", '{ url = "file:///x" }', 'confd.url: found "file:///x"; allowed: an http or https address of a file'),
         ("load_balancers.lb", "confd", '{ path = "" }', 'confd.path: found ""; allowed: a path to a file, not empty'),
@@ -240,6 +248,8 @@ def test_a_misspelt_word_is_answered_with_the_nearest(
         ("services.web", "container-port", "container_port"),
         ("services.web.registration", "ttl", "ttl_s"),
         ("load_balancers.lb", "up_stream", "upstream"),
+        ("load_balancers.lb", "instance", "instances"),
+        ("load_balancers.lb", "globl", "global"),
         ("clusters.lab", "profil", "profile"),
         ("clusters.own.etcd", "endpoint", "endpoints"),
     ],

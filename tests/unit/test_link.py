@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from coreos_kit.errors import KitError, Refused
-from coreos_kit.model.project import Registration, Service
+from coreos_kit.model.project import LoadBalancer, Registration, Service
 from coreos_kit.ops.link import LinkChanges, apply_links, plan_links
 
 LINKS = {
@@ -26,8 +26,8 @@ def links(root: Path) -> dict[str, str]:
     return {path.name: str(path.readlink()) for path in (root / "instances").iterdir() if path.is_symlink()}
 
 
-def link(root: Path, *services: Service) -> LinkChanges:
-    changes = plan_links(root, services)
+def link(root: Path, *configured: Service | LoadBalancer) -> LinkChanges:
+    changes = plan_links(root, configured)
     apply_links(root, changes)
     return changes
 
@@ -43,6 +43,17 @@ def test_a_service_without_a_registration_has_no_sidekick_to_link(tmp_path: Path
     link(tmp_path, service("mail", registered=False))
 
     assert links(tmp_path) == {"apache@mail.service": "../templates/apache@.service"}
+
+
+def test_a_balancer_with_instances_has_links_and_a_plain_one_has_none(tmp_path: Path) -> None:
+    several = LoadBalancer("lb", "lb", "apache", instances=("east", "west"))
+
+    link(tmp_path, several, LoadBalancer("front", "lb", "apache", port=81))
+
+    assert links(tmp_path) == {
+        "lb@east.service": "../templates/lb@.service",
+        "lb@west.service": "../templates/lb@.service",
+    }
 
 
 def test_linking_again_changes_nothing(tmp_path: Path) -> None:

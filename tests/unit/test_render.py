@@ -117,6 +117,49 @@ def test_units_come_in_the_configured_order_each_main_before_its_sidekick_and_ba
     assert units[0].text is units[2].text
 
 
+def test_a_balancer_with_instances_is_a_template_whose_units_come_last_in_the_configured_order(
+    project: Project, cluster: Cluster
+) -> None:
+    cluster = with_balancer(cluster, instances=("west", "east"))
+
+    units = desired_units(project, cluster, SOURCES)
+    rendered = {str(file.name): file for file in render_files(project, cluster, SOURCES)}
+
+    assert [str(unit.name) for unit in units[-2:]] == ["nginx_lb@west.service", "nginx_lb@east.service"]
+    assert {(unit.kind, unit.service) for unit in units[-2:]} == {(UnitKind.LOAD_BALANCER, "nginx_lb")}
+    assert units[-1].text is units[-2].text
+    assert rendered["nginx_lb@.service"].folder == "templates"
+    assert "nginx_lb.service" not in rendered
+
+
+def test_each_instance_of_a_balancer_has_a_container_of_its_own_and_the_one_port(
+    project: Project, cluster: Cluster
+) -> None:
+    plain = texts(project, cluster)["nginx_lb.service"]
+
+    several = texts(project, with_balancer(cluster, instances=("west", "east")))["nginx_lb@.service"]
+
+    assert argv(several) == ["nginx_lb.7777" if word == "nginx_lb" else word for word in argv(plain)]
+    changed = dict(zip(plain.splitlines(), several.splitlines(), strict=True))
+    assert {line for line, now in changed.items() if line != now} == {
+        "Description=Nginx load balancer for web server backends",
+        "ExecStartPre=-/usr/bin/docker kill nginx_lb",
+        "ExecStartPre=-/usr/bin/docker rm nginx_lb",
+        "ExecStart=/usr/bin/docker run --name nginx_lb -p ${COREOS_PUBLIC_IPV4}:80:80 \\",
+        "ExecStop=-/usr/bin/docker stop nginx_lb",
+        "ExecStopPost=-/usr/bin/docker rm -f nginx_lb",
+    }
+
+
+def test_a_balancer_on_every_machine_stays_a_plain_unit(project: Project, cluster: Cluster) -> None:
+    wanted = Requirements(machine_metadata=("role=edge",), is_global=True)
+
+    text = texts(project, with_balancer(cluster, requirements=wanted))["nginx_lb.service"]
+
+    assert UnitFile.parse(text).values("X-Fleet", "Global") == ("true",)
+    assert UnitFile.parse(text).values("X-Fleet", "MachineMetadata") == ("role=edge",)
+
+
 def test_every_unit_carries_the_mark_of_project_and_service(project: Project, cluster: Cluster) -> None:
     marks = {
         name: UnitFile.parse(text).options("X-CoreosKit") for name, text in texts(project, cluster).items()
