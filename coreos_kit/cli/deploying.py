@@ -29,12 +29,13 @@ def plan_command(
 
     Example: coreos-kit plan --exit-code
     """
-    from coreos_kit.cli import show, wiring
-    from coreos_kit.ops.plan import prepare
+    from coreos_kit.cli import show, show_plan, wiring
+    from coreos_kit.ops.plan import losses, prepare
 
+    options = _options(skip, evacuate, allow_remove)
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        prepared = prepare(session, _options(skip, evacuate, allow_remove))
-    show.plan(ctx.obj, session.cluster, prepared.plan)
+        prepared = prepare(session, options)
+    show_plan.plan(ctx.obj, session.cluster, prepared, losses(session, prepared, options))
     raise typer.Exit(1 if exit_code and not prepared.plan.is_empty else 0)
 
 
@@ -52,14 +53,14 @@ def deploy_command(
 
     Example: coreos-kit deploy --yes
     """
-    from coreos_kit.cli import show, wiring
+    from coreos_kit.cli import show, show_plan, wiring
     from coreos_kit.cli.asking import confirm
     from coreos_kit.ops.deploy import DeployOptions, check, deploy
     from coreos_kit.ops.plan import prepare
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         prepared = prepare(session, _options(skip, evacuate, allow_remove))
-        show.plan_to_confirm(ctx.obj, prepared.plan)
+        show_plan.plan_to_confirm(ctx.obj, prepared.plan)
         if not prepared.plan.is_empty:
             confirm("Do this?", yes=yes)
         result = deploy(session, prepared, DeployOptions(timeout))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from coreos_kit.errors import InvalidUnit, KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation
+from coreos_kit.model.loss import MachineLoss
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.secret import Secret
 from coreos_kit.ops.adopt import carry_over_notes
@@ -14,6 +15,7 @@ from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import registration_prefixes
 from coreos_kit.planning import PlanOptions, plan
+from coreos_kit.planning.losses import losses_of
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.pin import pin_images, pinned_digests
 from coreos_kit.units.render import desired_units
@@ -75,6 +77,11 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         etcd_error=asking.result(),
         contents=sealed.contents,
     )
+
+
+def losses(session: Session, prepared: Prepared, options: PlanOptions) -> tuple[MachineLoss, ...]:
+    """Say what each machine's loss would mean once the plan stands; asks nobody."""
+    return losses_of(session.project.name, prepared.desired, prepared.observed, prepared.plan, options)
 
 
 def _ask_etcd(session: Session) -> Unreachable | None:

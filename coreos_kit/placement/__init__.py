@@ -5,13 +5,14 @@ a unit stays where it is for as long as that machine is able to run it. Where fl
 chance, names decide, and leaders come before the units that follow them by MachineOf=.
 """
 
-import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
-from coreos_kit.placement.board import Board, PlacementUnit
+from coreos_kit.placement.board import Board
+from coreos_kit.placement.order import leaders_first
+from coreos_kit.placement.values import PlacementUnit
 from coreos_kit.units import globs
 
 __all__ = ["PlacementUnit", "Placements", "place"]
@@ -59,7 +60,7 @@ class _Scheduler:
         ours = {unit.name for unit in ordered}
         others = {id_: [unit for unit in there if unit.name not in ours] for id_, there in standing.items()}
         self._globals = [unit for unit in ordered if unit.requirements.is_global]
-        self._units = _leaders_first([unit for unit in ordered if not unit.requirements.is_global])
+        self._units = leaders_first([unit for unit in ordered if not unit.requirements.is_global])
         self._replacing = [unit for unit in self._units if unit.requirements.replaces]
         self._movable = {unit.name for unit in self._units}
         self._current = current
@@ -187,29 +188,3 @@ def _replaces(one: PlacementUnit, other: PlacementUnit) -> bool:
     return matches(one.requirements.replaces, other.name) and not matches(
         other.requirements.replaces, one.name
     )
-
-
-def _leaders_first(units: Sequence[PlacementUnit]) -> list[PlacementUnit]:
-    """Sort units, given in the order of their names, so that peers come before those that name them.
-
-    Units that wait for each other in a circle come last.
-    """
-    index = {str(unit.name): i for i, unit in enumerate(units)}
-    followers: dict[int, list[int]] = {}
-    waits_for = []
-    for i, unit in enumerate(units):
-        leaders = {index[peer] for peer in unit.requirements.peers if peer in index}
-        waits_for.append(len(leaders))
-        for leader in leaders:
-            followers.setdefault(leader, []).append(i)
-    ready = [i for i, count in enumerate(waits_for) if not count]
-    order = []
-    while ready:
-        i = heapq.heappop(ready)
-        order.append(i)
-        for follower in followers.get(i, ()):
-            waits_for[follower] -= 1
-            if not waits_for[follower]:
-                heapq.heappush(ready, follower)
-    order += [i for i, count in enumerate(waits_for) if count]
-    return [units[i] for i in order]

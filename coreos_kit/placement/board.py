@@ -1,28 +1,13 @@
-"""Who is on which machine, kept so that "which machines can run this unit" is a few operations on integers.
+"""Who is on which machine, kept so that "who can run this unit" is a few operations on integers."""
 
-A set of machines is an integer: bit i is the machine whose id is the i-th in order, so that the lowest bit
-is the machine that fleet prefers among equals.
-"""
-
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
+from coreos_kit.placement.conflicts import Conflicts
+from coreos_kit.placement.values import MachineSet, PlacementUnit, bits
 from coreos_kit.units import globs
 from coreos_kit.units.x_fleet import Requirements
-
-MachineSet = int
-
-
-@dataclass(frozen=True, slots=True)
-class PlacementUnit:
-    """A unit and what it asks of its machine."""
-
-    name: UnitName
-    requirements: Requirements
 
 
 class Board:
@@ -41,13 +26,14 @@ class Board:
         self._on: list[dict[UnitName, PlacementUnit]] = [{} for _ in self._machines]
         self._of_load: dict[int, MachineSet] = {0: self._all}
         self._where: dict[str, MachineSet] = {}
-        self._conflicts = _Conflicts(units)
+        self._conflicts = Conflicts(units)
         self._with_metadata: dict[tuple[str, frozenset[str]], MachineSet] = {}
         self._asked_for: dict[str, MachineSet] = {}  # MachineID= -> machines
         for machine in self._machines:
             for id_ in {machine.id, machine.short_id}:
                 self._asked_for[id_] = self._asked_for.get(id_, 0) | self._bit[machine.id]
         self._said: dict[object, dict[str, str]] = {}
+        self._lost: MachineSet = 0
 
     def mask_of_id(self, machine_id: str) -> MachineSet:
         """Return the machine as a set; the empty one if there is no such machine."""
@@ -62,7 +48,7 @@ class Board:
 
     def ids(self, machines: MachineSet) -> list[str]:
         """Return the machines' ids in order."""
-        return [self._machines[i].id for i in _bits(machines)]
+        return [self._machines[i].id for i in bits(machines)]
 
     def present(self, name: UnitName) -> MachineSet:
         """Return the machines that the unit has been put on."""
@@ -75,7 +61,7 @@ class Board:
     def put(self, unit: PlacementUnit, machines: MachineSet) -> None:
         """Put the unit on more machines."""
         new = machines & ~self.present(unit.name)
-        for i in _bits(new):
+        for i in bits(new):
             self._change_load(i, +1)
             self._on[i][unit.name] = unit
         self._conflicts.put(unit, new)
@@ -83,15 +69,27 @@ class Board:
 
     def remove(self, unit: PlacementUnit) -> None:
         """Take the unit away from wherever it is."""
-        machines = self.present(unit.name)
-        self._where[str(unit.name)] = 0
-        for i in _bits(machines):
+        self._where[str(unit.name)] = machines = self.present(unit.name)
+        self.take(unit, machines)
+
+    def take(self, unit: PlacementUnit, machines: MachineSet) -> None:
+        """Take the unit away from these machines, all of which have it, and from no others."""
+        self._where[str(unit.name)] &= ~machines
+        for i in bits(machines):
             self._change_load(i, -1)
             del self._on[i][unit.name]
         self._conflicts.clear(unit, machines)
-        for i in _bits(machines):
+        for i in bits(machines):
             for other in self._on[i].values():
                 self._conflicts.put(other, 1 << i)
+
+    def lose(self, machines: MachineSet) -> None:
+        """Have none of these machines for the time being; the empty set brings all back.
+
+        What has been put on them stays in the books, and stands in nobody's way elsewhere.
+        """
+        self._lost = machines
+        self._open = self._all & ~self.closed & ~machines
 
     def _change_load(self, i: int, by: int) -> None:
         load, bit = len(self._on[i]), 1 << i
@@ -136,8 +134,30 @@ class Board:
     def units_on(self, machines: MachineSet) -> list[PlacementUnit]:
         """Return the units on these machines in the order of their names."""
         return sorted(
-            (unit for i in _bits(machines) for unit in self._on[i].values()), key=lambda unit: unit.name
+            (unit for i in bits(machines) for unit in self._on[i].values()), key=lambda unit: unit.name
         )
+
+    def obstacles(self, unit: PlacementUnit) -> Mapping[str, MachineSet]:
+        """Say what keeps a unit that is nowhere off, each reason with the machines that it holds for."""
+        found: dict[str, MachineSet] = {}
+        left = self._all & ~self._lost
+        for why, machines in self._obstacles(unit):
+            if hit := machines & left:
+                found[why] = found.get(why, 0) | hit
+                left &= ~hit
+        return found
+
+    def _obstacles(self, unit: PlacementUnit) -> Iterator[tuple[str, MachineSet]]:
+        wanted = unit.requirements
+        for id_, why in self._why_closed.items():
+            yield why, self._bit[id_]
+        if wanted.machine_id is not None:
+            yield f"its id is not {wanted.machine_id} (MachineID)", ~self._asked_for.get(wanted.machine_id, 0)
+        for key, values in wanted.metadata.items():
+            yield f"no metadata {_asked(key, values)}", ~self._having(key, values)
+        for peer in wanted.peers:
+            yield f"{peer} is not placed there (MachineOf)", ~self._where.get(peer, 0)
+        yield from self._conflicts.obstacles(str(unit.name))
 
     def reasons(self, unit: PlacementUnit) -> Mapping[str, str]:
         """Say for each machine, by id, what it has against the unit; for a unit that is nowhere."""
@@ -153,84 +173,17 @@ class Board:
         return self._said[alike]
 
     def _reasons(self, unit: PlacementUnit) -> dict[str, str]:
-        why = {i: self._why_closed[self._machines[i].id] for i in _bits(self.closed)}
-        for i in _bits(self._open & ~self.reach(unit)):
+        why = {i: self._why_closed[self._machines[i].id] for i in bits(self.closed)}
+        for i in bits(self._open & ~self.reach(unit)):
             why[i] = _unmet(unit.requirements, self._machines[i])
         for peer in unit.requirements.peers:
             reason = f"{peer} is not placed here (MachineOf)"
-            for i in _bits(self._all & ~self._where.get(peer, 0)):
+            for i in bits(self._all & ~self._where.get(peer, 0)):
                 why.setdefault(i, reason)
-        for i in _bits(self._conflicts.of(str(unit.name))):
+        for i in bits(self._conflicts.of(str(unit.name))):
             if i not in why:
                 why[i] = _conflict(unit, self.units_on(1 << i))
         return {machine.id: why[i] for i, machine in enumerate(self._machines) if i in why}
-
-
-class _Conflicts:
-    """Which machines have a unit that a unit conflicts with, in either direction."""
-
-    def __init__(self, units: Iterable[PlacementUnit]) -> None:
-        self._globs = {str(unit.name): tuple(dict.fromkeys(unit.requirements.conflicts)) for unit in units}
-        self._matched_by: dict[str, list[str]] = {name: [] for name in self._globs}
-        self._declared: dict[str, MachineSet] = defaultdict(
-            int
-        )  # glob -> machines with a unit that states it
-        self._matched: dict[str, MachineSet] = defaultdict(
-            int
-        )  # glob -> machines with a unit that it matches
-        self._placed: dict[str, MachineSet] = {}
-        names = sorted(self._globs)
-        for pattern in {pattern for patterns in self._globs.values() for pattern in patterns}:
-            for name in _matching_names(pattern, names):
-                self._matched_by[name].append(pattern)
-
-    def present(self, name: str) -> MachineSet:
-        return self._placed.get(name, 0)
-
-    def put(self, unit: PlacementUnit, machines: MachineSet) -> None:
-        name = str(unit.name)
-        self._placed[name] = self.present(name) | machines
-        for pattern in self._globs[name]:
-            self._declared[pattern] |= machines
-        for pattern in self._matched_by[name]:
-            self._matched[pattern] |= machines
-
-    def clear(self, unit: PlacementUnit, machines: MachineSet) -> None:
-        """Take the unit off; who else is on these machines must then be put again, as globs are shared."""
-        name = str(unit.name)
-        self._placed[name] = self.present(name) & ~machines
-        for pattern in self._globs[name]:
-            self._declared[pattern] &= ~machines
-        for pattern in self._matched_by[name]:
-            self._matched[pattern] &= ~machines
-
-    def signature(self, name: str) -> tuple[tuple[str, ...], ...]:
-        """Return what decides a unit's conflicts: the same for instances that differ in nothing."""
-        return self._globs[name], tuple(self._matched_by[name])
-
-    def of(self, name: str) -> MachineSet:
-        machines = 0
-        for pattern in self._globs[name]:
-            machines |= self._matched.get(pattern, 0)
-        for pattern in self._matched_by[name]:
-            machines |= self._declared.get(pattern, 0)
-        return machines
-
-
-def _matching_names(pattern: str, names: list[str]) -> Iterator[str]:
-    prefix = globs.literal_prefix(pattern)
-    for i in range(bisect_left(names, prefix), len(names)):
-        if not names[i].startswith(prefix):
-            return
-        if globs.matches(pattern, names[i]):
-            yield names[i]
-
-
-def _bits(machines: MachineSet) -> Iterator[int]:
-    while machines:
-        lowest = machines & -machines
-        yield lowest.bit_length() - 1
-        machines ^= lowest
 
 
 def _unmet(wanted: Requirements, machine: Machine) -> str:
@@ -239,9 +192,12 @@ def _unmet(wanted: Requirements, machine: Machine) -> str:
     for key, values in wanted.metadata.items():
         has = machine.metadata.get(key)
         if has not in values:
-            asked = " or ".join(f"{key}={value}" for value in sorted(values))
-            return f"no metadata {asked} (has {f'no {key}' if has is None else f'{key}={has}'})"
+            return f"no metadata {_asked(key, values)} (has {f'no {key}' if has is None else f'{key}={has}'})"
     raise AssertionError(f"{machine.id} has everything that was asked for")
+
+
+def _asked(key: str, values: Iterable[str]) -> str:
+    return " or ".join(f"{key}={value}" for value in sorted(values))
 
 
 def _conflict(unit: PlacementUnit, others: Iterable[PlacementUnit]) -> str:

@@ -51,13 +51,10 @@ def place_units(
         [Machine(machine.machine_id, machine.private_ip, machine.metadata) for machine in staying.values()],
         current=_current(units, seen, staying),
         standing={
-            machine.machine_id: tuple(_standing(project, wanted, machine, observed))
+            machine.machine_id: tuple(standing_on(project, wanted, machine, observed))
             for machine in staying.values()
         },
-        closed={
-            staying[name].machine_id: "it can't be reached" if name in observed.silent else "it is skipped"
-            for name in options.skip & set(staying)
-        },
+        closed=closed_to_new(staying, observed, options),
     )
     if result.unplaceable:
         raise Unplaceable(
@@ -125,10 +122,20 @@ def _held(
     return {unit.name for unit in desired if unit.name not in seen}
 
 
-def _standing(
+def closed_to_new(
+    staying: Mapping[str, ObservedMachine], observed: Observation, options: PlanOptions
+) -> Mapping[str, str]:
+    """Return the machines that take nothing new, by id, each with the reason."""
+    return {
+        staying[name].machine_id: "it can't be reached" if name in observed.silent else "it is skipped"
+        for name in options.skip & set(staying)
+    }
+
+
+def standing_on(
     project: str, desired: Collection[UnitName], machine: ObservedMachine, observed: Observation
 ) -> Iterator[PlacementUnit]:
-    """Units that are not ours to place: they count for load and conflicts.
+    """Yield the units that are not ours to place: they count for load and conflicts.
 
     Those of the kit, whichever project's; to a scheduler, whatever it runs.
     """

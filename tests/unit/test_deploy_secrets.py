@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coreos_kit.cli.output import as_json
-from coreos_kit.cli.show import plan_body
+from coreos_kit.cli.show_plan import plan_body
 from coreos_kit.config import load_project
 from coreos_kit.errors import DeployFailed, InvalidConfig
 from coreos_kit.model.cluster import Observation, Scheduler

@@ -1,0 +1,89 @@
+"""plan: what it tells beside the changes themselves."""
+
+from coreos_kit.cli import show_plan
+from coreos_kit.cli.show_plan import plan_lines
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.plan import Plan, Step, UnitChange, Verb
+from tests.cli.conftest import Kit
+from tests.cli.test_deploy import LOSSES
+
+
+def test_what_goes_one_by_one_is_numbered_in_its_order(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    out = deployed("plan").out
+
+    assert (
+        "in this order, each when the one before it is done:\n"
+        "  1. core-1: replace apache@7777.service, with apache-discovery@7777.service\n"
+        "  2. core-2: replace apache@8888.service, with apache-discovery@8888.service\n"
+    ) in out
+
+
+def test_a_diff_that_several_instances_have_is_shown_once(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    out = deployed("plan").out
+
+    assert out.count("BACKGROUND\n") == 1
+    assert (
+        "~ replace apache@8888.service on core-2: its text changed\n"
+        "    the same diff as apache@7777.service\n"
+    ) in out
+    assert "Sha256=" not in out  # it follows from the rest
+
+
+def test_a_plan_with_nothing_to_do_still_says_what_a_lost_machine_would_mean(deployed: Kit) -> None:
+    ran = deployed("plan")
+
+    assert ran == (0, f"nothing to do: every unit is as the configuration says\n{LOSSES}", "")
+
+
+def test_an_instance_that_has_a_machine_to_go_to_is_said_to_go_there(kit: Kit) -> None:
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777]  ")
+
+    out = kit("plan").out
+
+    assert "\n  core-1: apache@7777.service to core-3; apache is down until then\n" in out
+    assert "\n  core-3: nothing that would have to move\n" in out
+
+
+def test_a_plan_in_json_holds_its_order_and_every_machines_loss(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    made = deployed("plan", "--json").json
+
+    assert made["waves"][0] == {
+        "steps": [{"machine": "core-1", "units": ["apache@7777.service", "apache-discovery@7777.service"]}]
+    }
+    assert [loss["machine"] for loss in made["losses"]] == ["core-1", "core-2", "core-3"]
+    assert made["losses"][2]["stays_down"] == ["nginx_lb"]
+    assert made["losses"][0]["stranded"][0] == {
+        "unit": "apache@7777.service",
+        "why": [
+            "core-2: conflicts with a unit there (Conflicts=apache@*.service)",
+            "core-3: a unit there conflicts with it (Conflicts=apache@*.service)",
+        ],
+    }
+    assert (made["moved_by"], made["unreachable"]) == ("deploy --evacuate", [])
+
+
+def test_a_plan_in_json_names_the_machines_that_were_not_reached(deployed: Kit) -> None:
+    deployed.cluster.goes_down("core-2")
+
+    made = deployed("plan", "--skip", "core-2", "--json").json
+
+    assert [item["machine"] for item in made["unreachable"]] == ["core-2"]
+    assert [loss["machine"] for loss in made["losses"]] == ["core-1", "core-3"]
+
+
+def test_a_very_long_order_is_cut_short() -> None:
+    waves = tuple(
+        (Step("core-1", (UnitChange(UnitName.parse(f"a@{n}.service"), Verb.RESTART, "core-1", "x"),)),)
+        for n in range(100)
+    )
+
+    lines = list(plan_lines(Plan(waves, {})))
+
+    assert lines[-2:] == ["  20. core-1: restart a@19.service", "  … and 80 more"]
+    assert show_plan.plan_body(Plan(waves, {}))["empty"] is False
