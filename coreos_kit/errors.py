@@ -4,7 +4,8 @@
     ├─ CommandFailed, PartialFailure           1
     ├─ InvalidConfig, InvalidUnit, Unplaceable 3  refused; nothing was touched
     ├─ Unreachable                             4  SSH or etcd could not be reached
-    ├─ DeployFailed                            6  not rolled back: what stands where
+    ├─ DeployFailed, LockLost                  6  not rolled back: what stands where
+    ├─ LockHeld                                7  by whom, since when, with which command
     ├─ TimedOut                                8  a wait ended; says what it last saw
     └─ Interrupted, Declined                 130  by Ctrl-C, or with a no
 
@@ -107,6 +108,18 @@ class DeployFailed(KitError):
     """A deploy stopped half way and was not rolled back; `details` says what stands where."""
 
     exit_code = 6
+
+
+class LockLost(KitError):
+    """Somebody else may be at work on the cluster: nothing more is touched, nor put back."""
+
+    exit_code = 6
+
+
+class LockHeld(KitError):
+    """Somebody else is at work on the cluster; nothing was touched."""
+
+    exit_code = 7
 
 
 class TimedOut(KitError):

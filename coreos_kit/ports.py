@@ -293,6 +293,10 @@ class Clock(Protocol):
         """Return seconds that only grow."""
         ...
 
+    def wall(self) -> float:
+        """Return seconds since the epoch, as this workstation has them."""
+        ...
+
     def sleep(self, seconds: float) -> None:
         """Let that many seconds pass."""
         ...

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from coreos_kit import __version__
-from coreos_kit.cli import adopting, balancer, cluster, deploying, images, lab, scaling, units, workspace
+from coreos_kit.cli import (
+    adopting,
+    balancer,
+    cluster,
+    deploying,
+    images,
+    lab,
+    locking,
+    scaling,
+    units,
+    workspace,
+)
 from coreos_kit.cli.parsing import Commands
 from coreos_kit.cli.settings import Settings
 
@@ -60,6 +71,7 @@ deploying.add_to(app)
 cluster.add_to(app)
 units.add_to(app)
 scaling.add_to(app)
+locking.add_to(app)
 balancer.add_to(app)
 adopting.add_to(app)
 lab.add_to(app)

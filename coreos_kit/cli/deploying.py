@@ -1,10 +1,11 @@
 """plan, deploy, verify."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coreos_kit.cli.options import AllowRemoveOpt, EvacuateOpt, SkipOpt, YesOpt
+from coreos_kit.cli.options import AllowRemoveOpt, EvacuateOpt, LockWaitOpt, SkipOpt, YesOpt
 
 if TYPE_CHECKING:
     from coreos_kit.planning import PlanOptions
@@ -43,6 +44,7 @@ def deploy_command(
     ctx: typer.Context,
     yes: YesOpt = False,
     timeout: TimeoutOpt = 90,
+    lock_wait: LockWaitOpt = 0,
     skip: SkipOpt = None,
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
@@ -53,19 +55,19 @@ def deploy_command(
 
     Example: coreos-kit deploy --yes
     """
-    from coreos_kit.cli import show, show_plan, wiring
-    from coreos_kit.cli.asking import confirm
-    from coreos_kit.ops.deploy import DeployOptions, check, deploy
+    from coreos_kit.cli import confirming, show, wiring
+    from coreos_kit.ops.carrying_out import Order, carry_out
+    from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.ops.plan import prepare
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        prepared = prepare(session, _options(skip, evacuate, allow_remove))
-        show_plan.plan_to_confirm(ctx.obj, prepared.plan)
-        if not prepared.plan.is_empty:
-            confirm("Do this?", yes=yes)
-        result = deploy(session, prepared, DeployOptions(timeout))
-        verdict = check(session, prepared, result)
-    show.deployed(ctx.obj, session.cluster, result, verdict)
+        again = partial(prepare, session, _options(skip, evacuate, allow_remove))
+        prepared = again()
+        confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
+        changed = confirming.plan_that_changed(ctx.obj, yes=yes)
+        order = Order("coreos-kit deploy", again, changed, lock_wait, DeployOptions(timeout))
+        done = carry_out(session, prepared, order)
+    show.deployed(ctx.obj, session.cluster, done.result, done.verdict)
 
 
 def verify_command(

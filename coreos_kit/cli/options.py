@@ -22,6 +22,10 @@ AllowRemoveOpt = Annotated[
         "--allow-remove", metavar="SERVICE", help="Remove a service that is no longer configured as a whole."
     ),
 ]
+LockWaitOpt = Annotated[
+    int,
+    typer.Option("--lock-wait", metavar="S", min=0, help="Wait so long for the lock if another has it."),
+]
 UnitsArg = Annotated[
     list[str], typer.Argument(metavar="UNIT…", help="Units; globs work, .service may be left out.")
 ]

@@ -1,5 +1,8 @@
 """Which adapter stands behind which port: the only place that knows both."""
 
+import getpass
+import os
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING
 from coreos_kit.cli.output import say
 from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import UsageError
+from coreos_kit.model.lock import Author
 from coreos_kit.model.profile import COREOS
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
 from coreos_kit.model.secret import Secret
@@ -135,6 +139,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             ),
             clock=SystemClock(),
             progress=progress,
+            author=_author(),
         )
 
 
@@ -214,6 +219,10 @@ class SystemClock:
         """Return the monotonic time."""
         return time.monotonic()
 
+    def wall(self) -> float:
+        """Return the time of day, in seconds since the epoch."""
+        return time.time()
+
     def sleep(self, seconds: float) -> None:
         """Sleep."""
         time.sleep(seconds)
@@ -246,6 +255,15 @@ def _once(opener: Callable[[], EtcdStore]) -> Callable[[], EtcdStore]:
         return opened[0]
 
     return store
+
+
+def _author() -> Author:
+    """Say who this is: behind sudo, whoever called it."""
+    try:
+        owner = os.environ.get("SUDO_USER") or getpass.getuser()
+    except (OSError, KeyError):  # no name for this number
+        owner = f"user {os.getuid()}"
+    return Author(owner, socket.gethostname(), os.getpid())
 
 
 def _tell(line: str) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from coreos_kit.errors import KitError
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.ghosts import DeleteKey, Mend, RemoveContainer
+from coreos_kit.ops.lock import held_lock
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import verify
 from coreos_kit.ports import Change
@@ -46,8 +47,9 @@ def mend(session: Session, verdict: Verdict, confirm: Callable[[Sequence[Mend]],
     if not mends:
         return Fixed(verdict)
     confirm(mends)
-    still = set(mends_of(verify(session)))
-    mended = tuple(Mended(one, _attempt(session, one) if one in still else _IT_CHANGED) for one in mends)
+    with held_lock(session, "coreos-kit verify --fix"):
+        still = set(mends_of(verify(session)))
+        mended = tuple(Mended(one, _attempt(session, one) if one in still else _IT_CHANGED) for one in mends)
     return Fixed(verify(session, wait_s=SETTLE_S, until=lambda seen: _has_settled(verdict, seen)), mended)
 
 

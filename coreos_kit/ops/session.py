@@ -1,9 +1,10 @@
 """What an operation is handed: the project, one cluster of it, and the doors to that cluster."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from coreos_kit.errors import KitError
+from coreos_kit.model.lock import Author
 from coreos_kit.model.project import Cluster, Project
 from coreos_kit.ports import (
     Clock,
@@ -34,6 +35,7 @@ class Session:
     store: Callable[[], EtcdStore]  # raises Unreachable; the same store each time
     clock: Clock
     progress: Progress
+    author: Author = field(default_factory=Author)
     other_store: Callable[[], EtcdStore] | None = None  # of etcd's other API, which nothing of ours uses
 
     def runner(self, machine: str) -> Runner:

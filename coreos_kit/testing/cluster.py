@@ -44,6 +44,10 @@ class FakeClock:
         """Return the time."""
         return self.time
 
+    def wall(self) -> float:
+        """Return the time as one of the year 2026."""
+        return 1_790_000_000 + self.time
+
     def sleep(self, seconds: float) -> None:
         """Let it pass."""
         self.time += seconds

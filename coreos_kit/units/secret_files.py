@@ -71,6 +71,20 @@ def pinned_names(text: str, project: str) -> Mapping[str, str]:
     return {match[2]: match[1] for match in found}
 
 
+def unpinned(text: str, project: str) -> str:
+    """Return a text as it was before `pin_env_files`; its stamp is not right any more then."""
+    unit = UnitFile.parse(text)
+    for service, name in pinned_names(text, project).items():
+        unit = unit.replace_word(f"{folder(project)}/{name}", env_file(project, service))
+    return unit.text
+
+
+def bare_name(path: str) -> str:
+    """Return a file's name below the folder without the digest that `pinned_name` put into it."""
+    match = _ENV_FILE.fullmatch(path)
+    return f"{match[1]}.env" if match else path
+
+
 def names_file(text: str, project: str, path: str) -> bool:
     """Whether a unit needs a file below the folder: it names the file, or the folder that it lies in."""
     inside, slash, _ = path.partition("/")

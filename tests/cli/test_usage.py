@@ -13,7 +13,7 @@ from tests.cli.conftest import Kit
 COMMANDS = (
     "init", "render", "link", "lint", "plan", "deploy", "verify", "status", "machines", "registrations",
     "logs", "ssh", "start", "stop", "restart", "destroy", "image build", "image push", "image list",
-    "balancer preview", "adopt", "scale",
+    "balancer preview", "adopt", "scale", "lock show", "lock release",
     "lab up", "lab down", "lab status", "lab ssh", "lab kill", "lab revive", "lab cut", "lab heal",
 )
 # fmt: on
@@ -39,7 +39,7 @@ def test_the_help_of_every_command_has_an_example_of_it(kit: Kit, command: str) 
     assert f"\n  Example: coreos-kit {command}" in out
 
 
-@pytest.mark.parametrize("group", [(), ("image",), ("balancer",), ("lab",)])
+@pytest.mark.parametrize("group", [(), ("image",), ("balancer",), ("lock",), ("lab",)])
 def test_no_line_of_a_command_list_is_cut_off_at_80_columns(
     kit: Kit, group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,7 +52,7 @@ def test_no_line_of_a_command_list_is_cut_off_at_80_columns(
     assert max(map(len, out.splitlines())) <= 80
 
 
-@pytest.mark.parametrize("group", [(), ("image",), ("balancer",), ("lab",)])
+@pytest.mark.parametrize("group", [(), ("image",), ("balancer",), ("lock",), ("lab",)])
 def test_without_a_command_the_help_is_shown_and_the_code_is_2(kit: Kit, group: tuple[str, ...]) -> None:
     code, out, err = kit(*group)
 

@@ -207,6 +207,7 @@ etcdctl "$1" user add root:root
 etcdctl "$1" user grant-role root root
 etcdctl "$1" role add kit
 etcdctl "$1" role grant-permission kit --prefix=true readwrite /services/
+etcdctl "$1" role grant-permission kit --prefix=true readwrite /coreos-kit/
 etcdctl "$1" user add kit:first-sesame
 etcdctl "$1" user grant-role kit kit
 etcdctl "$1" auth enable

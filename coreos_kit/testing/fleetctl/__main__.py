@@ -16,6 +16,10 @@ class WallClock:
         """Return seconds since the epoch."""
         return time.time()
 
+    def wall(self) -> float:
+        """Return the same."""
+        return time.time()
+
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(seconds)

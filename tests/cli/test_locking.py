@@ -1,0 +1,214 @@
+"""The lock at the command line: lock show, lock release, and what two at once are told."""
+
+import sys
+from io import StringIO
+
+import pytest
+
+from coreos_kit.cli import asking
+from coreos_kit.model.lock import Holder
+from coreos_kit.ports import Change, UnitOutcome
+from tests.cli.conftest import APACHE, Kit
+
+KEY = "/coreos-kit/v1/web/lock"
+BOB = Holder("bob\x1b[31m", "ci-2", 17, "2026-11-26T10:00:00Z", "coreos-kit deploy", "ff")
+SHOWN = "bob\\x1b[31m on ci-2 (process 17) with coreos-kit deploy, since 2026-11-26T10:00:00Z by its clock"
+
+
+def held(kit: Kit) -> Kit:
+    assert kit.cluster.kept.create(KEY, BOB.text(), 30)
+    return kit
+
+
+def test_a_lock_that_nobody_holds_is_shown_as_such(deployed: Kit) -> None:
+    assert deployed("lock", "show") == (0, "nobody holds the lock\n", "")
+    assert deployed("lock", "show", "--json").json == {
+        "schema": "coreos-kit/lock-show/v1", "cluster": "lab", "held": False, "holder": None,
+    }  # fmt: skip
+
+
+def test_a_lock_is_shown_with_its_holder_and_what_its_lease_has_left(deployed: Kit) -> None:
+    code, out, err = held(deployed)("lock", "show")
+
+    assert (code, err) == (0, "")
+    assert out == f"held by {SHOWN}\nits lease has 30 s left; a holder that lives renews it\n"
+    assert deployed("lock", "show", "--json").json["holder"] == {
+        "owner": BOB.owner, "host": "ci-2", "pid": 17, "since": "2026-11-26T10:00:00Z",
+        "command": "coreos-kit deploy", "ttl_left_s": 30,
+    }  # fmt: skip
+
+
+def test_a_deploy_under_anothers_lock_ends_in_7_and_touches_nothing(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    code, _, err = held(deployed)("deploy", "--yes")
+
+    assert code == 7
+    assert f"error: the lock is held by {SHOWN}; nothing was touched\n" in err
+    assert "hint:  Wait for it with --lock-wait 600." in err
+    assert deployed.cluster.log == []
+
+
+def test_a_deploy_that_waits_goes_on_when_the_lock_is_free(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    held(deployed)
+    kept, sleep = deployed.cluster.kept, deployed.clock.sleep
+    monkeypatch.setattr(
+        type(deployed.clock),
+        "sleep",
+        lambda _, seconds: (kept.pass_time(seconds), sleep.__func__(deployed.clock, seconds)),
+    )
+
+    code, _, err = deployed("deploy", "--yes", "--lock-wait", "60")
+
+    assert code == 0
+    assert f"waiting for the lock: {SHOWN} has it\n" in err
+    assert KEY not in kept.keys
+
+
+def test_without_etcd_a_deploy_touches_nothing_and_ends_in_4(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    deployed.cluster.etcd_is_down = True
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 4
+    assert f"error: the lock {KEY} can't be taken, so nothing was touched\n" in err
+    assert deployed.cluster.log == []
+
+
+def test_a_plan_that_is_another_under_the_lock_is_refused_where_it_was_confirmed(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    changes_while_it_is_read(deployed, monkeypatch)
+
+    code, _, err = deployed("deploy")
+
+    assert code == 3
+    assert "error: the cluster has changed since this was planned, so nothing was touched\n" in err
+    assert "       now: replace apache@7777.service on core-1\n" in err
+    assert "hint:  Run it again: it plans afresh.\n" in err
+    assert deployed.cluster.log == []
+
+
+def test_a_plan_that_is_another_under_the_lock_is_shown_and_carried_out_with_yes(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    create = deployed.cluster.create
+
+    def created(key: str, value: str, ttl_s: int) -> str | None:
+        deployed.cluster.stops("apache-discovery@8888.service")
+        return create(key, value, ttl_s)
+
+    monkeypatch.setattr(deployed.cluster, "create", created)
+
+    code, out, err = deployed("deploy", "--yes")
+
+    assert code == 0
+    assert "the cluster has changed since this was planned; now the plan is:\n" in err
+    assert "! restart apache-discovery@8888.service on core-2" in out
+
+
+def test_a_lost_lock_stops_a_deploy_at_its_next_step(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    apply = deployed.cluster.apply
+
+    def loses(change: Change) -> tuple[UnitOutcome, ...]:
+        deployed.cluster.kept.keys.pop(KEY, None)
+        return apply(change)
+
+    monkeypatch.setattr(deployed.cluster, "apply", loses)
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 6
+    assert "the lock was lost: its lease ran out, or somebody took it away\n" in err
+    assert all("core-2: write" not in line for line in deployed.cluster.log)
+
+
+def test_a_lock_is_released_once_it_was_confirmed(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    held(deployed)
+    answers(monkeypatch, "y\n")
+
+    code, out, err = deployed("lock", "release")
+
+    assert (code, out) == (0, f"released: it was held by {SHOWN}\n")
+    assert err == f"Release the lock of {SHOWN}? [y/N] "
+    assert KEY not in deployed.cluster.kept.keys
+
+
+def test_a_lock_stays_where_the_answer_is_no(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    held(deployed)
+    answers(monkeypatch, "n\n")
+
+    assert deployed("lock", "release").code == 130
+    assert KEY in deployed.cluster.kept.keys
+
+
+def test_releasing_a_lock_needs_a_terminal_or_force(deployed: Kit) -> None:
+    held(deployed)
+
+    code, out, err = deployed("lock", "release")
+    forced = deployed("lock", "release", "--force", "--json")
+
+    assert (code, out) == (2, "")
+    assert err.endswith("hint:  Add --force.\n")
+    assert (forced.code, forced.json["released"], forced.json["holder"]["host"]) == (0, True, "ci-2")
+    assert KEY not in deployed.cluster.kept.keys
+
+
+def test_releasing_what_nobody_holds_is_no_error_and_asks_nothing(deployed: Kit) -> None:
+    assert deployed("lock", "release") == (0, "nobody holds the lock\n", "")
+
+
+def test_a_lock_whose_holder_changes_before_the_answer_stays(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(deployed)
+    kept = deployed.cluster.kept
+
+    class Slow(StringIO):
+        def readline(self, size: int = -1, /) -> str:
+            del kept.keys[KEY]
+            assert kept.create(KEY, BOB.text().replace("ff", "aa"), 30)
+            return super().readline(size)
+
+    monkeypatch.setattr(asking, "is_interactive", lambda: True)
+    monkeypatch.setattr(sys, "stdin", Slow("y\n"))
+
+    code, _, err = deployed("lock", "release")
+
+    assert code == 1
+    assert "the lock was not released: its holder is not the one that was shown any more" in err
+    assert KEY in kept.keys
+
+
+def test_fixing_what_verify_finds_takes_the_lock(deployed: Kit) -> None:
+    held(deployed)
+    deployed.cluster.kept.put("/services/apache/10.132.1.99", "10.132.1.99:7777")
+
+    code, _, err = deployed("verify", "--fix", "--yes")
+
+    assert code == 7
+    assert f"the lock is held by {SHOWN}" in err
+
+
+def answers(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(asking, "is_interactive", lambda: True)
+    monkeypatch.setattr(sys, "stdin", StringIO(text))
+
+
+def changes_while_it_is_read(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the image change between the plan and the answer to the question."""
+
+    class Slow(StringIO):
+        def readline(self, size: int = -1, /) -> str:
+            kit.cluster.images["user_name/apache"] = APACHE.replace("a", "c")
+            return super().readline(size)
+
+    monkeypatch.setattr(asking, "is_interactive", lambda: True)
+    monkeypatch.setattr(sys, "stdin", Slow("y\n"))
