@@ -15,8 +15,7 @@ from coreos_kit.model.project import Cluster
 from coreos_kit.ops.files import write_atomically
 from coreos_kit.planning.carrying import NO_FAILOVER, obstacles
 from coreos_kit.units.ownership import SECTION
-from coreos_kit.units.render import SUFFIX
-from coreos_kit.units.templating import FOLDER
+from coreos_kit.units.sources import FOLDER, SUFFIX
 from coreos_kit.units.unit_file import UnitFile
 
 RECORD = "adopted.json"

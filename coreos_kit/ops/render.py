@@ -9,8 +9,8 @@ from coreos_kit.errors import KitError, Refused
 from coreos_kit.model.project import Cluster, Project
 from coreos_kit.ops.files import read_text_inside, way_out, write_atomically
 from coreos_kit.units.ownership import owner_of
-from coreos_kit.units.render import STATIC, SUFFIX, TEMPLATES, render_files
-from coreos_kit.units.templating import FOLDER
+from coreos_kit.units.render import STATIC, TEMPLATES, render_files
+from coreos_kit.units.sources import FOLDER, SUFFIX
 
 
 @dataclass(frozen=True, slots=True)

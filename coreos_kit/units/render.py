@@ -7,6 +7,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from coreos_kit.errors import InvalidUnit
 from coreos_kit.model.names import UnitName
@@ -16,10 +17,12 @@ from coreos_kit.model.project import Cluster, Project
 from coreos_kit.units import values
 from coreos_kit.units.escape import MAX_LINE_BYTES
 from coreos_kit.units.ownership import SECTION
-from coreos_kit.units.templating import FOLDER, Templates
+from coreos_kit.units.sources import FOLDER, SUFFIX
 from coreos_kit.units.unit_file import UnitFile
 
-SUFFIX = ".j2"
+if TYPE_CHECKING:
+    from coreos_kit.units.templating import Templates
+
 TEMPLATES = "templates"
 STATIC = "static"
 
@@ -59,6 +62,8 @@ def render_files(project: Project, cluster: Cluster, sources: Mapping[str, str])
 
     `sources` maps the names of unit_templates/ to their texts. Raises `InvalidUnit` with file and line.
     """
+    from coreos_kit.units.templating import Templates  # jinja2, which most commands can do without
+
     templates = Templates(sources)
     references = [
         *(service.image for service in cluster.services),
@@ -173,7 +178,7 @@ def _own_unit(source: str, project: Project) -> UnitName:
 
 
 def _render(
-    project: Project, profile: Profile, templates: Templates, blueprint: _Blueprint, known: set[str]
+    project: Project, profile: Profile, templates: "Templates", blueprint: _Blueprint, known: set[str]
 ) -> RenderedFile:
     named: list[str] = []
 

@@ -7,8 +7,8 @@ from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateNotFo
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from coreos_kit.errors import InvalidUnit
+from coreos_kit.units.sources import FOLDER
 
-FOLDER = "unit_templates"
 MEND = "Mend the template at that line; its language is Jinja2."
 
 
