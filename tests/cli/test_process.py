@@ -1,6 +1,7 @@
 """What shows only in a process of its own: imports, pipes, signals."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,18 @@ def test_a_piped_table_loads_no_rich(example: Path) -> None:
 
     assert done.stdout.startswith("IMAGE ")
     assert "rich" not in done.stderr
+
+
+def test_looking_at_a_cluster_loads_no_jinja2(example: Path) -> None:
+    """Nobody answers there; by then everything has been loaded."""
+    file = example / "coreos-kit.toml"
+    file.write_text(re.sub(r'"core@198\.51\.100\.(\d+)"', r'"core@127.0.0.\1:9"', file.read_text()))
+    args = ["--project", str(example), "--cluster", "production", "status"]
+
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *args], capture_output=True, text=True, check=False)
+
+    assert "paramiko" in done.stderr.splitlines()[-1]
+    assert "jinja2" not in done.stderr.splitlines()[-1]
 
 
 def test_a_closed_pipe_is_silent() -> None:
