@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help demo undo-demo test fast real lab fuzz check fix clean
+.PHONY: help demo undo-demo test fast real lab fuzz bench check fix clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -30,6 +30,9 @@ lab: .venv/.ready ## The tests on the lab's machines
 
 fuzz: .venv/.ready ## Every property on many examples, for SECONDS (300), from SEED (1) on
 	@tools/fuzz.sh $(or $(SECONDS),300) $(or $(SEED),1)
+
+bench: .venv/.ready ## Measure the budgets; with root on Linux those of the lab as well
+	$(BIN)/python -m bench $(BENCH)
 
 check: .venv/.ready ## Format, lint, types, layers, shell scripts
 	$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
