@@ -1,6 +1,6 @@
 """plan, deploy, verify."""
 
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -23,19 +23,26 @@ def plan_command(
     skip: SkipOpt = None,
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Keep it there, for deploy --plan FILE.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Show what deploy would do, and why.
 
-    Unit by unit, with machines and diffs. Changes no unit.
+    Unit by unit, with machines and diffs; the order; what each machine's loss would mean. Changes no unit.
 
     Example: coreos-kit plan --exit-code
     """
-    from coreos_kit.cli import show, show_plan, wiring
+    from coreos_kit.cli import planned, show, show_plan, wiring
     from coreos_kit.ops.plan import losses, prepare
 
     options = _options(skip, evacuate, allow_remove)
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         prepared = prepare(session, options)
+    planned.keep(session, prepared, options, out)
     show_plan.plan(ctx.obj, session.cluster, prepared, losses(session, prepared, options))
     raise typer.Exit(1 if exit_code and not prepared.plan.is_empty else 0)
 
@@ -48,6 +55,12 @@ def deploy_command(
     skip: SkipOpt = None,
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan", metavar="FILE", help="Do exactly what plan --out wrote there.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Make the cluster what the configuration says.
 
@@ -55,13 +68,12 @@ def deploy_command(
 
     Example: coreos-kit deploy --yes
     """
-    from coreos_kit.cli import confirming, show, wiring
+    from coreos_kit.cli import confirming, planned, show, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
     from coreos_kit.ops.deploy import DeployOptions
-    from coreos_kit.ops.plan import prepare
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        again = partial(prepare, session, _options(skip, evacuate, allow_remove))
+        again = planned.planner(session, _options(skip, evacuate, allow_remove), plan)
         prepared = again()
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)

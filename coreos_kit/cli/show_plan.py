@@ -1,7 +1,6 @@
 """A plan, as text worth reading and as one JSON object."""
 
 import difflib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
@@ -14,10 +13,9 @@ from coreos_kit.model.plan import Plan, Step, UnitChange, UnitKind, Verb
 from coreos_kit.model.project import Cluster
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.units.fleet_hash import fleet_text
-from coreos_kit.units.stamp import KEY
+from coreos_kit.units.stamp import unstamped
 
 _SIGNS = {Verb.CREATE: "+", Verb.REPLACE: "~", Verb.RESTART: "!", Verb.REMOVE: "-", Verb.MOVE: ">"}
-_STAMP = re.compile(rf"^{KEY}=[0-9a-f]{{64}}\n", re.MULTILINE)
 _MOST_WAVES, _MOST_MACHINES, _MOST_UNITS = 20, 12, 4  # shown as text; JSON has them all
 
 
@@ -108,9 +106,9 @@ def diff_of(change: UnitChange) -> Iterator[str]:
 
 def _without_stamp(text: str, *, beside: str) -> list[str]:
     """Return the lines without the digest that follows from the others, unless it is all that differs."""
-    if _STAMP.sub("", text) == _STAMP.sub("", beside):
+    if unstamped(text) == unstamped(beside):
         return text.splitlines()
-    return _STAMP.sub("", text).splitlines()
+    return unstamped(text).splitlines()
 
 
 def _as_bare_as(before: str, after: str) -> str:

@@ -32,6 +32,7 @@ class Sealed:
     names: Mapping[str, str]  # service -> its environment file
     contents: Mapping[str, Secret]  # name -> content
     digests: Mapping[str, str]  # name -> digest
+    is_new: bool = False  # the key is of this moment: no machine has one yet
 
 
 def read_secrets(session: Session) -> Secrets:
@@ -107,8 +108,8 @@ def try_registry_login(project: Project, cluster: Cluster, read_secret: SecretRe
 
 def seal(wanted: Secrets, seen: Mapping[str, SeenFiles | KitError]) -> Sealed:
     """Name and digest every file under the key that the machines have; under a new one where none has any."""
-    key = agreed_key(files for files in seen.values() if isinstance(files, SeenFiles))
-    key = key or Secret(secrets.token_bytes(secret_files.KEY_BYTES))
+    agreed = agreed_key(files for files in seen.values() if isinstance(files, SeenFiles))
+    key = agreed or Secret(secrets.token_bytes(secret_files.KEY_BYTES))
     names = {
         service: secret_files.pinned_name(service, secret_files.digest_of(key, content))
         for service, content in wanted.environments.items()
@@ -119,7 +120,7 @@ def seal(wanted: Secrets, seen: Mapping[str, SeenFiles | KitError]) -> Sealed:
         secret_files.KEY_FILE: Secret(key.reveal().hex().encode()),
     }
     digests = {name: secret_files.digest_of(key, content) for name, content in contents.items()}
-    return Sealed(key, names, contents, digests)
+    return Sealed(key, names, contents, digests, is_new=agreed is None)
 
 
 def plan_files(

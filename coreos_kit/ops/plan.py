@@ -32,6 +32,7 @@ class Prepared:
     observed: Observation
     etcd_error: Unreachable | None = None  # why etcd can't be asked; planning does without
     contents: Mapping[str, Secret] = field(default_factory=dict)  # of the secret files, by name
+    file_digests: Mapping[str, str] = field(default_factory=dict)  # under the machines' key; none without one
 
 
 def prepare(session: Session, options: PlanOptions) -> Prepared:
@@ -76,6 +77,7 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         observed=observed,
         etcd_error=asking.result(),
         contents=sealed.contents,
+        file_digests={} if sealed.is_new else sealed.digests,
     )
 
 

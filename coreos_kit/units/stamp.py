@@ -17,6 +17,7 @@ from coreos_kit.units.unit_file import UnitFile
 
 KEY = "Sha256"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_LINE = re.compile(rf"^{KEY}=[0-9a-f]{{64}}\n", re.MULTILINE)
 
 
 @lru_cache(maxsize=256)  # instances of a template share their text
@@ -31,6 +32,11 @@ def stamp_of(text: str) -> str:
     """Return the digest that a text carries, "" if it carries none."""
     value = UnitFile.parse(text).value(SECTION, KEY) or ""
     return value if _DIGEST.fullmatch(value) else ""
+
+
+def unstamped(text: str) -> str:
+    """Return the text without its digest."""
+    return _LINE.sub("", text)
 
 
 def is_as_deployed(text: str) -> bool:
