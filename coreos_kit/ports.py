@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -90,6 +91,20 @@ class Runner(Protocol):
 
     def forward(self, host: str, port: int) -> AbstractContextManager[tuple[str, int]]:
         """Open a way to `host:port` as this machine sees it; hands out a local address to connect to."""
+        ...
+
+
+class HookRunner(Protocol):
+    """The door to the workspace's hooks."""
+
+    def __call__(
+        self, program: Path, facts: Mapping[str, str], on_line: Callable[[str], None], *, timeout_s: float
+    ) -> int:
+        """Run an executable in its workspace, with facts added to the environment; return its exit code.
+
+        Its output is handed on line by line. Raises `KitError` where it can't be started, and `TimedOut`;
+        then, and when it is interrupted, it has been ended with all that it started.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from coreos_kit.errors import Refused
 from coreos_kit.model.chain import Verdict
 from coreos_kit.ops.deploy import DeployOptions, DeployResult, check, deploy
+from coreos_kit.ops.hooks import Hooks
 from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.lock import held_lock
 from coreos_kit.ops.plan import Prepared
@@ -45,11 +46,13 @@ def carry_out(session: Session, prepared: Prepared, order: Order, listeners: Seq
     """Carry out a plan under the lock, and verify; one with nothing to do, too: another may be at work.
 
     Looks again once it has the lock: while somebody thought about the plan, or waited, the cluster may have
-    changed. Raises `LockHeld`, `Unreachable`, and what `deploy` and `check` raise.
+    changed. Raises `LockHeld`, `Unreachable`, `Refused` for a hook, and what `deploy` and `check` raise.
     """
+    hooks = Hooks(session, order.command)
     with held_lock(session, order.command, wait_s=order.lock_wait_s) as lock:
         fresh = order.again()
         if not fresh.plan.is_empty and not same_work(session.project.name, prepared.plan, fresh.plan):
             order.on_change(fresh)
-        result = deploy(session, fresh, order.options, [lock, *listeners])
-        return Done(result, check(session, fresh, result))
+        with hooks.around(fresh):
+            result = deploy(session, fresh, order.options, [lock, *listeners, hooks])
+            return Done(result, check(session, fresh, result))

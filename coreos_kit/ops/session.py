@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from coreos_kit.errors import KitError
 from coreos_kit.model.lock import Author
@@ -11,12 +12,21 @@ from coreos_kit.ports import (
     ClusterDriver,
     Engine,
     EtcdStore,
+    HookRunner,
     MachineFiles,
     Prober,
     Progress,
     Runner,
     SecretReader,
 )
+
+
+def no_hooks(
+    program: Path, facts: Mapping[str, str], on_line: Callable[[str], None], *, timeout_s: float
+) -> int:
+    """Refuse to run a hook, where nobody has said how."""
+    del facts, on_line, timeout_s
+    raise KitError(f"{program} can't be run from here")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +46,7 @@ class Session:
     clock: Clock
     progress: Progress
     author: Author = field(default_factory=Author)
+    run_hook: HookRunner = no_hooks
     other_store: Callable[[], EtcdStore] | None = None  # of etcd's other API, which nothing of ours uses
 
     def runner(self, machine: str) -> Runner:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from coreos_kit.adapters.hooks import run_hook
 from coreos_kit.cli import wiring
 from coreos_kit.cli.main import main
 from coreos_kit.cli.settings import Settings
@@ -145,6 +146,7 @@ class Kit:
             store=store,
             clock=self.clock,
             progress=progress,
+            run_hook=run_hook,
             other_store=lambda: site.other_api,
         )
 

@@ -19,9 +19,11 @@ from coreos_kit.model.chain import LinkName
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Health, LoadBalancer, Registration, Service
 from coreos_kit.ops.build_context import build_context
+from coreos_kit.ops.hooks import FOLDER, HookName
 from coreos_kit.units.values import extra_values
 from tests.docs.readme import ROOT, blocks, codes, table
 
+PRE_DEPLOY, POST_DEPLOY, PRE_INSTANCE, POST_INSTANCE = map(str, HookName)
 CONTRIBUTING = ROOT / "CONTRIBUTING.md"
 
 KEYS: dict[str, Mapping[str, Any]] = {
@@ -178,6 +180,21 @@ def test_the_layers_are_those_that_the_imports_are_held_to() -> None:
     shown = [re.split(r"  +", line)[0] for line in block.text.splitlines()]
 
     assert shown == next(contract["layers"] for contract in contracts if contract["type"] == "layers")
+
+
+def test_the_hooks_are_those_that_are_run() -> None:
+    assert [codes(row[0])[0] for row in table("hooks")] == [
+        f"{FOLDER}/{name}" for name in (PRE_DEPLOY, PRE_INSTANCE, POST_INSTANCE, POST_DEPLOY)
+    ]
+    assert {name.value for name in HookName} == {PRE_DEPLOY, PRE_INSTANCE, POST_INSTANCE, POST_DEPLOY}
+
+
+def test_the_facts_that_hooks_are_told_are_those_in_their_source() -> None:
+    source = (ROOT / "coreos_kit/ops/hooks.py").read_text()
+
+    told = set(re.findall(r'"([A-Z_]{4,})":', source))
+
+    assert {codes(row[0])[0] for row in table("facts")} == {f"COREOS_KIT_{fact}" for fact in told}
 
 
 def test_every_decision_is_in_the_index() -> None:
