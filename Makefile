@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help demo undo-demo test fast real lab fuzz bench check fix clean
+.PHONY: help demo undo-demo test fast real lab campaign fuzz bench check fix clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -27,6 +27,9 @@ real: .venv/.ready ## The tests with real programs on loopback: etcd, nginx, ssh
 
 lab: .venv/.ready ## The tests on the lab's machines
 	@tools/test.sh lab $(TESTS)
+
+campaign: .venv/.ready ## Every fault at every stage of a deploy, on the lab's machines, and a table of how it went
+	@tools/test.sh campaign $(TESTS)
 
 fuzz: .venv/.ready ## Every property on many examples, for SECONDS (300), from SEED (1) on
 	@tools/fuzz.sh $(or $(SECONDS),300) $(or $(SEED),1)

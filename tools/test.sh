@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs the tests: test.sh all | fast|real|lab [pytest arguments]
+# Runs the tests: test.sh all | fast|real|lab|campaign [pytest arguments]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=$1
@@ -10,11 +10,13 @@ can_lab() { [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; }
 fast() { .venv/bin/pytest -q -n auto tests/unit tests/cli tests/contracts tests/docs "$@"; }
 real() { .venv/bin/pytest -q -n auto tests/real "$@"; }
 lab() { .venv/bin/pytest -q tests/lab "$@"; }
+campaign() { .venv/bin/pytest -q -m 'campaign or not campaign' tests/lab/test_fault_*.py "$@"; }
 
 case $what in
   fast) fast "$@" ;;
   real) real "$@" ;;
   lab) lab "$@" ;;
+  campaign) campaign "$@" ;;
   all)
     tools/setup.sh python
     if can_lab; then

@@ -23,6 +23,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker("lab")
         if os.geteuid() != 0 or sys.platform != "linux":
             item.add_marker(pytest.mark.skip(reason="the lab needs root on Linux"))
+        values = getattr(item, "callspec", None)
+        if values and {"row", "stage"} <= values.params.keys():
+            item.user_properties.append(("struck", (str(values.params["row"]), str(values.params["stage"]))))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show how each fault went at each stage, as a table."""
+    cells: dict[tuple[str, str], str] = {}
+    for report in [
+        report for word in ("passed", "failed", "error") for report in terminalreporter.stats.get(word, [])
+    ]:
+        if struck := dict(report.user_properties).get("struck"):
+            seconds = f"ok {report.duration:.0f} s" if report.passed else "FAILED"
+            cells[struck] = seconds
+    if not cells:
+        return
+    stages = list(dict.fromkeys(stage for _, stage in cells))
+    terminalreporter.section("faults, and the stage that they struck")
+    terminalreporter.line("".join(word.ljust(12) for word in ["".ljust(30), *stages]).rstrip())
+    for row in dict.fromkeys(row for row, _ in cells):
+        shown = [cells.get((row, stage), "-") for stage in stages]
+        terminalreporter.line("".join(word.ljust(12) for word in [row.ljust(30), *shown]).rstrip())
 
 
 @dataclass(frozen=True)
