@@ -24,6 +24,10 @@ _KEPT_LINES = 40
 _PULL = """
 "$1" pull -q "$2" >/dev/null && exec "$1" image inspect --format '{{json .RepoDigests}}' "$2"
 """
+# A digest never means another image: what is there is not asked of a registry, which may be away.
+_PULL_DIGEST = """
+"$1" image inspect "$2" >/dev/null 2>&1 || exec "$1" pull -q "$2"
+"""
 # Runs a command that finds the login of standard input: docker by the one variable, podman by the other.
 # /run is in memory, and the folder root's alone.
 _LOGGED_IN = """
@@ -75,12 +79,15 @@ class MachineEngine:
         return self.program.rpartition("/")[2].startswith("podman")
 
     def pull(self, reference: str) -> str:
-        """Pull an image and return its digest in the repository that it came from; mostly one round trip."""
-        name = self._name(reference)
-        done = self._pulling(script_argv(_PULL, [self.program, name]))
+        """Pull an image and return its digest in the repository that it came from; mostly one round trip.
+
+        One that is named by its digest and is there already is not pulled.
+        """
+        name, digest = self._name(reference), pinned_digest(reference)
+        done = self._pulling(script_argv(_PULL_DIGEST if digest else _PULL, [self.program, name]))
         if done.code != 0:
             raise self._failure(f"pulling {reference}", done.code, done.error_text)
-        if digest := pinned_digest(reference):
+        if digest:
             return digest
         digests = digests_of(name, _strings(done.text))
         if len(digests) == 1:

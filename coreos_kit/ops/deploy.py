@@ -170,7 +170,9 @@ def _pull(session: Session, prepared: Prepared) -> None:
 
     failures = [error for error in on_each(sorted(wanted), pull).values() if isinstance(error, KitError)]
     if failures:
-        raise failures[0]
+        raise DeployFailed(
+            f"nothing was touched: {failures[0]}", details=failures[0].details, hint=failures[0].hint
+        ) from failures[0]
 
 
 def _write_environments(session: Session, prepared: Prepared) -> None:

@@ -48,7 +48,7 @@ def text(struck: Kit, numbers: Iterator[int] = itertools.count()) -> str:  # noq
 
 def assert_whole(kit: Kit, text: str) -> None:
     """Assert that a deploy makes it so, that everything holds, and that nothing else is left."""
-    kit("deploy", "--yes")
+    kit("deploy", "--yes", "--lock-wait", "60")  # a dead workstation has it for as long as its lease
     verdict = kit("verify", "--wait", "40", "--json").json
     assert (verdict["ok"], verdict["ghosts"], verdict["unseen"]) == (True, [], [])
     assert kit("plan", "--json").json["changes"] == []

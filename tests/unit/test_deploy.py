@@ -184,8 +184,11 @@ def test_a_pull_that_fails_stops_the_deploy_before_anything_is_touched(
 
     monkeypatch.setattr(FakeEngine, "pull", pull)
 
-    with pytest.raises(CommandFailed, match="no space left"):
+    with pytest.raises(
+        DeployFailed, match=r"nothing was touched: core-.: can't pull .*: no space left"
+    ) as caught:
         deploy(site.session, prepared)
+    assert caught.value.exit_code == 6
     assert site.fake.names() == []
 
 

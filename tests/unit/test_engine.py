@@ -69,6 +69,20 @@ def test_podman_is_given_the_whole_name() -> None:
     assert runner.log[0][-1] == "docker.io/user_name/apache"
 
 
+@pytest.mark.parametrize(("there", "pulled"), [("true", ""), ("false", f"user_name/apache@{DIGEST}\n")])
+def test_an_image_of_a_digest_that_is_there_is_not_asked_of_its_registry(
+    tmp_path: Path, there: str, pulled: str
+) -> None:
+    engine, log = tmp_path / "docker", tmp_path / "pulled"
+    engine.write_text(f'#!/bin/bash\nif [ "$1" = image ]; then {there}; else echo "$3" >> {log}; fi\n')
+    engine.chmod(0o755)
+    log.touch()
+
+    digest = MachineEngine(LocalRunner(), str(engine), root=False).pull(f"user_name/apache@{DIGEST}")
+
+    assert (digest, log.read_text()) == (DIGEST, pulled)
+
+
 def test_of_two_digests_the_one_that_the_registry_has_is_taken() -> None:
     here, there = f"sha256:{'1' * 64}", f"sha256:{'2' * 64}"
     digests = [f"docker.io/user_name/apache@{here}", f"docker.io/user_name/apache@{there}"]
