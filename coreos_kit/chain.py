@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from coreos_kit.balancer.pool import shown
 from coreos_kit.model.chain import Chain, Link, LinkName, State, Verdict
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine, ObservedUnit
+from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, UnitKind
 from coreos_kit.model.project import Cluster, HealthKind, LoadBalancer, Registration, Service
@@ -29,6 +30,7 @@ class Evidence:
     probe_errors: Mapping[str, str] = field(default_factory=dict)
     other_entries: Mapping[str, tuple[EtcdEntry, ...]] = field(default_factory=dict)  # of the other API
     other_error: str = ""
+    holding: Holding = field(default_factory=Holding)
     desired: tuple[DesiredUnit, ...] | None = None  # as rendered today; None: it can't be rendered
     render_error: str = ""
 
@@ -40,7 +42,11 @@ def judge(evidence: Evidence) -> Verdict:
         *(chain for service in cluster.services for chain in _service_chains(evidence, service)),
         *(chain for balancer in cluster.load_balancers for chain in _balancer_chains(evidence, balancer)),
         *(
-            Chain(unit.name, machine.name if machine else "", (_unit_link(evidence, machine, [unit.name]),))
+            Chain(
+                unit.name,
+                machine.name if machine else "",
+                _held_links(evidence, machine, [unit.name]) or (_unit_link(evidence, machine, [unit.name]),),
+            )
             for unit in evidence.desired or ()
             if unit.kind is UnitKind.EXTRA
             for machine in _places_or_nowhere(evidence, unit.name)
@@ -99,8 +105,12 @@ def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
         main = service.template.instantiate(instance)
         sidekick = service.sidekick.instantiate(instance) if service.sidekick else None
         for machine in _places_or_nowhere(evidence, main):
+            units = [main, *([sidekick] if sidekick else [])]
+            if held := _held_links(evidence, machine, units):
+                yield Chain(main, machine.name if machine else "", held)
+                continue
             links = [
-                _unit_link(evidence, machine, [main, *([sidekick] if sidekick else [])]),
+                _unit_link(evidence, machine, units),
                 _container_link(evidence, machine, main),
             ]
             if service.registration and sidekick:
@@ -115,8 +125,31 @@ def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
 def _balancer_chains(evidence: Evidence, balancer: LoadBalancer) -> Iterator[Chain]:
     for unit in balancer.units():
         for machine in _places_or_nowhere(evidence, unit):
-            links = (_unit_link(evidence, machine, [unit]), _container_link(evidence, machine, unit))
+            links = _held_links(evidence, machine, [unit]) or (
+                _unit_link(evidence, machine, [unit]),
+                _container_link(evidence, machine, unit),
+            )
             yield Chain(unit, machine.name if machine else "", links)
+
+
+def _held_links(
+    evidence: Evidence, machine: ObservedMachine | None, units: Sequence[UnitName]
+) -> tuple[Link, ...]:
+    """Return what there is to say of a unit that is held and stopped; nothing of one that is not, or runs."""
+    unit = units[0]
+    if unit not in evidence.holding.held:
+        return ()
+    where = machine.name if machine else ""
+    stopped = ("inactive", "failed")
+    if machine and any(seen.name in units and seen.active_state not in stopped for seen in machine.units):
+        return ()
+    seen = f"held{evidence.holding.held[unit]}" + ("" if machine else "; it stands on no machine")
+    link = Link(LinkName.UNIT, State.HELD, where, f"{unit} stopped", seen, f"coreos-kit start {unit}")
+    name = container_name(unit)
+    if machine and any(one.name == name and one.state == "running" for one in machine.containers):
+        expected, remedy = f"no container {name} while its unit is held", f"coreos-kit ssh {where}"
+        return (link, Link(LinkName.CONTAINER, State.BROKEN, where, expected, "it is running", remedy))
+    return (link,)
 
 
 def _unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequence[UnitName]) -> Link:

@@ -166,6 +166,7 @@ class Change:
 
     machine: str
     stop: tuple[UnitName, ...] = ()
+    disable: tuple[UnitName, ...] = ()  # that no boot is to start, until they are started
     remove: tuple[UnitName, ...] = ()
     write: Mapping[UnitName, str] = field(default_factory=dict)
     environment: str | None = None  # the environment file that the kit writes, if it has to change

@@ -53,6 +53,7 @@ class SystemdDriver:
         profile = self.cluster.profile
         args = [profile.environment_file]
         asked = {
+            "disable": change.disable,
             "stop": change.stop,
             "remove": change.remove,
             "write": tuple(change.write),

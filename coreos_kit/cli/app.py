@@ -11,6 +11,7 @@ from coreos_kit.cli import (
     balancer,
     cluster,
     deploying,
+    holding,
     images,
     lab,
     locking,
@@ -70,6 +71,7 @@ images.add_to(app)
 deploying.add_to(app)
 cluster.add_to(app)
 units.add_to(app)
+holding.add_to(app)
 scaling.add_to(app)
 locking.add_to(app)
 balancer.add_to(app)

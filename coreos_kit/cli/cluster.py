@@ -25,16 +25,17 @@ def status_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
 
 
 def machines_command(ctx: typer.Context) -> None:
-    """List the machines: addresses, system, number of units.
+    """List the machines: addresses, units, system, cordons.
 
     Example: coreos-kit machines --json
     """
     from coreos_kit.cli import show_status, wiring
+    from coreos_kit.ops.status import machines
 
     with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
-        observed = session.driver.observe([])
-    show_status.machines(ctx.obj, session.cluster, observed)
-    raise typer.Exit(4 if observed.unreachable else 0)
+        seen = machines(session)
+    show_status.machines(ctx.obj, session.cluster, seen)
+    raise typer.Exit(4 if seen.observed.unreachable else 0)
 
 
 def registrations_command(ctx: typer.Context, watch: WatchOpt = False) -> None:

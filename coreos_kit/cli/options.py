@@ -32,6 +32,9 @@ UnitsArg = Annotated[
 WatchOpt = Annotated[
     bool, typer.Option("--watch", "-w", help="Show it again whenever it changes, until Ctrl-C.")
 ]
+WhyOpt = Annotated[
+    str, typer.Option("--why", metavar="TEXT", help="For whoever wonders; shown with it.", show_default=False)
+]
 LabNameOpt = Annotated[str, typer.Option("--name", metavar="NAME", help="The lab's name.")]
 MachineArg = Annotated[str, typer.Argument(metavar="MACHINE", help="A machine's name, core-1 say.")]
 OutputOpt = Annotated[

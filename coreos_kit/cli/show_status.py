@@ -1,13 +1,15 @@
 """Status, machines and registrations, as tables and as JSON."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine, ObservedUnit
+from coreos_kit.model.holding import Holding, Mark
+from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster
-from coreos_kit.ops.status import Pool, Registrations, Status
-from coreos_kit.ops.units import UnitsResult
+from coreos_kit.ops.status import Machines, Pool, Registrations, Status
 
 
 def quiet(text: str) -> None:
@@ -21,9 +23,10 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
             "status",
             {
                 "cluster": cluster.name,
-                "machines": _machines_body(seen.observed),
-                "units": [_unit_body(unit) for unit in seen.units],
+                "machines": _machines_body(seen.observed, seen.holding),
+                "units": [_unit_body(unit, seen.held) for unit in seen.units],
                 "missing": seen.missing,
+                "held": _held_body(seen.holding),
                 "registrations": _entries_body(seen.registrations),
                 "etcd_error": seen.etcd_error,
                 "pools": [pool_body(pool) for pool in seen.pools],
@@ -32,20 +35,23 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
         return
     if clear:
         output.clear()
-    _machines_table(seen.observed)
+    _machines_table(seen.observed, seen.holding)
     output.line()
     rows: list[Sequence[object]] = [
         [
             unit.name,
             unit.machine or "-",
             f"{unit.active_state} ({unit.sub_state})" if unit.sub_state else unit.active_state,
+            "held" if unit.name in seen.held else "",
             unit.restarts or "",
             _since(unit),
         ]
         for unit in seen.units
     ]
-    rows += [[name, "-", "missing", "", ""] for name in seen.missing]
-    output.table(["unit", "machine", "state", "restarts", "since"], rows)
+    rows += [[name, "-", "missing", "held" if name in seen.held else "", "", ""] for name in seen.missing]
+    output.table(["unit", "machine", "state", "by hand", "restarts", "since"], rows)
+    for note in seen.holding.notes():
+        output.line(note, style="yellow")
     output.line()
     _entries_table(seen.registrations, seen.etcd_error)
     for pool in seen.pools:
@@ -54,12 +60,21 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
         output.line(f"pool of {pool.unit.stem} on {pool.machine}: {shown}")
 
 
-def machines(settings: Settings, cluster: Cluster, observed: Observation) -> None:
+def machines(settings: Settings, cluster: Cluster, seen: Machines) -> None:
     """Show the machines."""
     if settings.json:
-        output.print_json("machines", {"cluster": cluster.name, "machines": _machines_body(observed)})
-    else:
-        _machines_table(observed)
+        body = {
+            "cluster": cluster.name,
+            "machines": _machines_body(seen.observed, seen.holding),
+            "etcd_error": seen.etcd_error,
+        }
+        output.print_json("machines", body)
+        return
+    _machines_table(seen.observed, seen.holding)
+    for note in replace(seen.holding, held={}).notes():
+        output.line(note, style="yellow")
+    if seen.etcd_error:
+        output.line(f"which machines are cordoned is not known: {seen.etcd_error}", style="yellow")
 
 
 def registrations(settings: Settings, cluster: Cluster, entries: Registrations, *, clear: bool) -> None:
@@ -72,29 +87,7 @@ def registrations(settings: Settings, cluster: Cluster, entries: Registrations, 
     _entries_table(entries, "")
 
 
-def units(settings: Settings, cluster: Cluster, result: UnitsResult) -> None:
-    """Show what became of the units that were asked something."""
-    if settings.json:
-        body = [
-            {
-                "unit": o.name,
-                "machine": o.machine,
-                "active_state": o.active_state,
-                "sub_state": o.sub_state,
-                "result": o.result,
-            }
-            for o in result.outcomes
-        ]
-        output.print_json(result.verb, {"cluster": cluster.name, "units": body})
-        return
-    shown = dict.fromkeys(
-        (o.name, o.machine, "destroyed" if result.verb == "destroy" else f"{o.active_state} ({o.sub_state})")
-        for o in result.outcomes
-    )
-    output.table(["unit", "machine", "state"], shown)
-
-
-def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
+def _machines_body(observed: Observation, holding: Holding) -> list[Mapping[str, object]]:
     reached: list[Mapping[str, object]] = [
         {
             "name": machine.name,
@@ -107,33 +100,50 @@ def _machines_body(observed: Observation) -> list[Mapping[str, object]]:
             "etcd": machine.etcd_state,
             "engine_error": machine.engine_error,
             "units": len(_kits(machine)),
+            **_cordon_body(holding, machine.name),
         }
         for _, machine in sorted(observed.machines.items())
         if machine.name not in observed.unreachable
     ]
     silent = [
-        {"name": name, "state": "unreachable", "error": str(error)}
+        {"name": name, "state": "unreachable", "error": str(error), **_cordon_body(holding, name)}
         for name, error in sorted(observed.unreachable.items())
     ]
     return [*reached, *silent]
 
 
-def _machines_table(observed: Observation) -> None:
+def mark_body(mark: Mark) -> Mapping[str, object]:
+    """Return who holds something still as JSON's keys."""
+    return {"by": mark.by, "since": mark.since, "why": mark.why}
+
+
+def _cordon_body(holding: Holding, machine: str) -> Mapping[str, object]:
+    mark = holding.cordoned.get(machine)
+    return {"cordoned": mark_body(mark)} if mark else {}
+
+
+def _held_body(holding: Holding) -> list[Mapping[str, object]]:
+    return [{"unit": unit, **mark_body(mark)} for unit, mark in sorted(holding.held.items())]
+
+
+def _machines_table(observed: Observation, holding: Holding) -> None:
     """One row a machine; what is wrong with one can be long, and stands in a line below."""
     rows: list[Sequence[object]] = [
         [
             machine.name, machine.private_ip, machine.public_ip, machine.machine_id[:8],
             ",".join(f"{key}={value}" for key, value in sorted(machine.metadata.items())),
-            machine.etcd_state, len(_kits(machine)), machine.release,
+            machine.etcd_state, len(_kits(machine)), _by_hand(holding, machine.name), machine.release,
         ]
         for _, machine in sorted(observed.machines.items())
         if machine.name not in observed.unreachable
     ]  # fmt: skip
     rows += [
-        [name, *_known_of(observed.machines.get(name)), "", "", "unreachable"]
+        [name, *_known_of(observed.machines.get(name)), "", "", _by_hand(holding, name), "unreachable"]
         for name in sorted(observed.unreachable)
     ]
-    output.table(["machine", "private", "public", "id", "metadata", "etcd", "units", "system"], rows)
+    output.table(
+        ["machine", "private", "public", "id", "metadata", "etcd", "units", "by hand", "system"], rows
+    )
     for name, error in sorted(observed.unreachable.items()):
         output.line(f"{name} is unreachable: {error}", style="red")
         if error.hint:
@@ -141,6 +151,10 @@ def _machines_table(observed: Observation) -> None:
     for name, machine in sorted(observed.machines.items()):
         if machine.engine_error and name not in observed.unreachable:
             output.line(f"the containers on {name} are unknown: {machine.engine_error}", style="yellow")
+
+
+def _by_hand(holding: Holding, machine: str) -> str:
+    return "cordoned" if machine in holding.cordoned else ""
 
 
 def _known_of(machine: ObservedMachine | None) -> list[str]:
@@ -160,7 +174,7 @@ def _since(unit: ObservedUnit) -> str:
     return unit.since.partition(" ")[2].replace(" UTC", "Z") if unit.is_active else ""
 
 
-def _unit_body(unit: ObservedUnit) -> Mapping[str, object]:
+def _unit_body(unit: ObservedUnit, held: Collection[UnitName]) -> Mapping[str, object]:
     return {
         "unit": unit.name,
         "machine": unit.machine,
@@ -170,6 +184,7 @@ def _unit_body(unit: ObservedUnit) -> Mapping[str, object]:
         "restarts": unit.restarts,
         "since": unit.since,
         "service": unit.service,
+        "held": unit.name in held,
     }
 
 

@@ -14,7 +14,7 @@ from coreos_kit.ops.mend import Fixed
 
 MOST_GHOSTS = 50  # on one screen; --json has all of them
 
-_MARKS = {State.OK: "ok", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown"}
+_MARKS = {State.OK: "ok", State.HELD: "held", State.BROKEN: "BROKEN", State.UNKNOWN: "unknown"}
 
 
 def asking(*, yes: bool) -> Callable[[Sequence[Mend]], None]:
@@ -34,6 +34,7 @@ def verdict_body(verdict: Verdict) -> Mapping[str, object]:
         "ok": verdict.ok,
         "broken": verdict.count(State.BROKEN),
         "unknown": verdict.count(State.UNKNOWN),
+        "held": verdict.count(State.HELD),
         "unreachable": verdict.unreachable,
         "unseen": verdict.unseen,
         "chains": [
@@ -97,12 +98,14 @@ def verdict(settings: Settings, cluster: Cluster, fixed: Fixed) -> None:
 
 def summary(found: Verdict) -> str:
     """Say in one line what holds and what does not."""
-    total = output.counted(len(found.links), "link")
+    held = found.count(State.HELD)
+    still = f"; {output.counted(held, 'unit')} held" if held else ""
+    total = output.counted(len(found.links) - held, "link")
     if found.ok:
-        return f"verified: all {total} hold"
+        return f"verified: all {total} hold{still}"
     broken, unknown = found.count(State.BROKEN), found.count(State.UNKNOWN)
     ghosts = f"; {output.counted(len(found.ghosts), 'ghost')}" if found.ghosts else ""
-    return f"not verified: of {total} {broken} broken, {unknown} unknown{ghosts}"
+    return f"not verified: of {total} {broken} broken, {unknown} unknown{still}{ghosts}"
 
 
 def _findings(found: Verdict) -> Iterator[str]:

@@ -1,38 +1,49 @@
 """start, stop, restart, destroy."""
 
+from typing import Annotated
+
 import typer
 
-from coreos_kit.cli.options import UnitsArg, YesOpt
+from coreos_kit.cli.options import UnitsArg, WhyOpt, YesOpt
 
 
 def start_command(ctx: typer.Context, units: UnitsArg) -> None:
     """Start units wherever they stand.
 
-    Fails, with the journal, if one does not come up.
+    Fails, with the journal, if one does not come up. What was held is held no more.
 
     Example: coreos-kit start apache@7777
     """
-    from coreos_kit.cli import show, show_status, wiring
-    from coreos_kit.ops.units import find, start
+    from coreos_kit.cli import show, show_holding, wiring
+    from coreos_kit.ops.holds import start_again
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        result = start(session, find(session, units))
-    show_status.units(ctx.obj, session.cluster, result)
+        found = start_again(session, units)
+    show_holding.started(ctx.obj, session.cluster, found)
 
 
-def stop_command(ctx: typer.Context, units: UnitsArg) -> None:
+def stop_command(
+    ctx: typer.Context,
+    units: UnitsArg,
+    hold: Annotated[
+        bool, typer.Option("--hold", help="Let them stay stopped, through deploys and boots, until started.")
+    ] = False,
+    why: WhyOpt = "",
+) -> None:
     """Stop units; sidekicks deregister and drain first.
 
-    The next deploy starts them again.
+    The next deploy starts them again, unless they are held.
 
     Example: coreos-kit stop 'apache@*'
     """
-    from coreos_kit.cli import show, show_status, wiring
-    from coreos_kit.ops.units import find, stop
+    from coreos_kit.cli import show, show_holding, wiring
+    from coreos_kit.ops.holds import stop_and_hold, stop_until_deploy
+    from coreos_kit.ops.units import find
 
+    stop = {False: stop_until_deploy, True: stop_and_hold}[hold]
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        result = stop(session, find(session, units))
-    show_status.units(ctx.obj, session.cluster, result)
+        found = stop(session, find(session, units), why)
+    show_holding.stopped(ctx.obj, session.cluster, found)
 
 
 def restart_command(ctx: typer.Context, units: UnitsArg) -> None:
@@ -42,12 +53,13 @@ def restart_command(ctx: typer.Context, units: UnitsArg) -> None:
 
     Example: coreos-kit restart apache@7777 apache@8888
     """
-    from coreos_kit.cli import show, show_status, wiring
-    from coreos_kit.ops.units import find, restart
+    from coreos_kit.cli import show, show_units, wiring
+    from coreos_kit.ops.holds import restart_unless_held
+    from coreos_kit.ops.units import find
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        result = restart(session, find(session, units))
-    show_status.units(ctx.obj, session.cluster, result)
+        result = restart_unless_held(session, find(session, units))
+    show_units.units(ctx.obj, session.cluster, result)
 
 
 def destroy_command(ctx: typer.Context, units: UnitsArg, yes: YesOpt = False) -> None:
@@ -57,7 +69,7 @@ def destroy_command(ctx: typer.Context, units: UnitsArg, yes: YesOpt = False) ->
 
     Example: coreos-kit destroy apache@8888 --yes
     """
-    from coreos_kit.cli import show, show_status, wiring
+    from coreos_kit.cli import show, show_units, wiring
     from coreos_kit.cli.asking import confirm
     from coreos_kit.ops.units import destroy, find, with_sidekicks
 
@@ -65,7 +77,7 @@ def destroy_command(ctx: typer.Context, units: UnitsArg, yes: YesOpt = False) ->
         found = with_sidekicks(session, find(session, units))
         confirm(f"Destroy {', '.join(f'{unit.name} on {unit.machine}' for unit in found)}?", yes=yes)
         result = destroy(session, found)
-    show_status.units(ctx.obj, session.cluster, result)
+    show_units.units(ctx.obj, session.cluster, result)
 
 
 def add_to(app: typer.Typer) -> None:

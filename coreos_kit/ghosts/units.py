@@ -11,6 +11,7 @@ from coreos_kit.model.ghosts import Ghost, GhostKind
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.placing import Placed, place_units, stale_units
+from coreos_kit.planning.still import with_sidekicks
 from coreos_kit.units.x_fleet import Requirements
 
 _NEW_ID = "sudo sh -c 'rm /etc/machine-id && systemd-machine-id-setup && reboot'"
@@ -50,9 +51,14 @@ def unit_ghosts(evidence: Evidence) -> Iterator[Ghost]:
     if evidence.desired is None:
         return
     observed, configured = evidence.observed, {entry.name for entry in evidence.cluster.machines}
-    placed = _placed(evidence.project, evidence.desired, observed)
+    holding = evidence.holding
+    options = PlanOptions(
+        skip=frozenset(observed.unreachable),
+        cordoned=frozenset(holding.cordoned),
+        held_units=with_sidekicks(holding.held.keys(), evidence.desired),
+    )
+    placed = _placed(evidence.project, evidence.desired, observed, options)
     wanted = {unit.name for unit in evidence.desired}
-    options = PlanOptions(skip=frozenset(observed.unreachable))
     for unit in sorted(
         stale_units(evidence.project, evidence.desired, placed, observed, options),
         key=lambda unit: (unit.name, unit.machine),
@@ -82,10 +88,12 @@ def _remedy(unit: ObservedUnit, desired: Sequence[DesiredUnit]) -> str:
     return f"coreos-kit deploy --allow-remove {shlex.quote(unit.service)}"
 
 
-def _placed(project: str, desired: Sequence[DesiredUnit], observed: Observation) -> Placed:
+def _placed(
+    project: str, desired: Sequence[DesiredUnit], observed: Observation, options: PlanOptions
+) -> Placed:
     """Say where units belong; where no placement can be found, each belongs where it is."""
     try:
-        return place_units(project, desired, observed, PlanOptions(skip=frozenset(observed.unreachable)))
+        return place_units(project, desired, observed, options)
     except KitError:
         return Placed({unit.name: _as_it_stands(unit, project, observed) for unit in desired})
 

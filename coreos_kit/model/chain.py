@@ -23,9 +23,13 @@ class LinkName(StrEnum):
 
 
 class State(StrEnum):
-    """What can be said of a link; what could not be looked at is unknown, never ok."""
+    """What can be said of a link; what could not be looked at is unknown, never ok.
+
+    What somebody stopped by hand and holds is held: neither broken nor ok.
+    """
 
     OK = "ok"
+    HELD = "held"
     BROKEN = "broken"
     UNKNOWN = "unknown"
 
@@ -98,10 +102,10 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether every link holds, everything was seen, and there is nothing beside."""
+        """Whether every link holds or is held, everything was seen, and there is nothing beside."""
         return (
             bool(self.chains)
-            and all(link.state is State.OK for link in self.links)
+            and all(link.state in (State.OK, State.HELD) for link in self.links)
             and not (self.unreachable or self.ghosts or self.unseen)
         )
 

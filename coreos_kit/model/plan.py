@@ -1,6 +1,6 @@
 """What a deploy would do, as a value: which unit changes where, why, and in which order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -76,6 +76,7 @@ class Plan:
     environments: Mapping[str, str] = field(default_factory=dict)  # machine -> the environment file it lacks
     files: Mapping[str, FileNames] = field(default_factory=dict)  # machine -> secret files, names only
     digests: Mapping[str, str] = field(default_factory=dict)  # image reference -> digest
+    stuck: Mapping[UnitName, Sequence[str]] = field(default_factory=dict)  # what a drain leaves: machine: why
     notes: tuple[str, ...] = ()  # what the operator should know, though nothing is done about it
 
     @property

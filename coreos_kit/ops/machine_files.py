@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coreos_kit.errors import InvalidConfig, KitError
+from coreos_kit.errors import InvalidConfig, KitError, Refused
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.project import Cluster, EtcdSettings, Project
@@ -141,15 +141,34 @@ def plan_files(
         if isinstance(files, KitError):
             raise files
         looked[name] = files
+    there = {name for files in looked.values() for name in files.digests if secret_files.is_the_kits(name)}
     wanted = wanted_files(
         session.project.name,
         desired,
         made.placements,
-        [name for name in sealed.contents if name != secret_files.KEY_FILE],
+        sorted({*there, *sealed.contents} - {secret_files.KEY_FILE}),
         machines,
         everywhere=bool(observed.scheduler),
     )
+    _refuse_lost(wanted, sealed, looked)
     return file_changes(wanted, sealed.digests, sealed.key, looked)
+
+
+def _refuse_lost(
+    wanted: Mapping[str, Collection[str]], sealed: Sealed, looked: Mapping[str, SeenFiles]
+) -> None:
+    """Refuse where a text that stands names a secret whose content is not the workstation's any more."""
+    lost = sorted(
+        f"{machine}: {name}"
+        for machine, names in wanted.items()
+        for name in {*names} - sealed.contents.keys() - looked[machine].digests.keys()
+    )
+    if lost:
+        raise Refused(
+            "what stands needs secrets that have changed here since, so nothing was touched",
+            details=lost,
+            hint="Bring the new ones onto the cluster first: coreos-kit deploy",
+        )
 
 
 def write_files(session: Session, changes: Mapping[str, FileNames], contents: Mapping[str, Secret]) -> None:

@@ -6,16 +6,19 @@ from dataclasses import dataclass, field, replace
 
 from coreos_kit.errors import InvalidUnit, KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation
+from coreos_kit.model.holding import Holding
 from coreos_kit.model.loss import MachineLoss
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.secret import Secret
 from coreos_kit.ops.adopt import carry_over_notes
 from coreos_kit.ops.behind import behind
+from coreos_kit.ops.holding import holding_notes, read_holding, with_holding
 from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import registration_prefixes
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.losses import losses_of
+from coreos_kit.planning.still import left_as_found, still_notes
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.pin import pin_images, pinned_digests
 from coreos_kit.units.render import desired_units
@@ -33,6 +36,7 @@ class Prepared:
     etcd_error: Unreachable | None = None  # why etcd can't be asked; planning does without
     contents: Mapping[str, Secret] = field(default_factory=dict)  # of the secret files, by name
     file_digests: Mapping[str, str] = field(default_factory=dict)  # under the machines' key; none without one
+    holding: Holding = field(default_factory=Holding)  # what somebody holds still; the plan heeds it
 
 
 def prepare(session: Session, options: PlanOptions) -> Prepared:
@@ -45,11 +49,13 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     secrets = read_secrets(session)
     with ThreadPoolExecutor(max_workers=5) as pool:
         looking_at_files = pool.submit(session.files.look)
-        asking = pool.submit(_ask_etcd, session)
+        asking = pool.submit(ask_etcd, session)
         looking = pool.submit(session.driver.observe, [unit.name for unit in desired])
         resolving = pool.submit(_resolve, session, _references(desired), options)
         comparing = pool.submit(behind, session.project)
         observed, (digests, failures) = looking.result(), resolving.result()
+    holding, etcd_error = asking.result()
+    options = with_holding(options, holding, desired)
     kept, notes = _keep_deployed_digests(session.project.name, observed, failures)
     digests = {**digests, **kept}
     seen_files = looking_at_files.result()
@@ -63,6 +69,8 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         )
         for unit in desired
     )
+    notes += [*holding_notes(holding, etcd_error), *still_notes(pinned, options.held_units, observed)]
+    pinned = left_as_found(session.project.name, pinned, observed, options.held_units)
     made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
     notes = [*comparing.result(), *notes, *made.notes]
     if observed.scheduler is None:
@@ -75,25 +83,30 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
         ),
         desired=pinned,
         observed=observed,
-        etcd_error=asking.result(),
+        etcd_error=etcd_error,
         contents=sealed.contents,
         file_digests={} if sealed.is_new else sealed.digests,
+        holding=holding,
     )
 
 
 def losses(session: Session, prepared: Prepared, options: PlanOptions) -> tuple[MachineLoss, ...]:
     """Say what each machine's loss would mean once the plan stands; asks nobody."""
+    options = with_holding(options, prepared.holding, prepared.desired)
     return losses_of(session.project.name, prepared.desired, prepared.observed, prepared.plan, options)
 
 
-def _ask_etcd(session: Session) -> Unreachable | None:
-    """Make sure that etcd answers in the API that sidekicks write; `Refused` where it does not serve it."""
+def ask_etcd(session: Session) -> tuple[Holding, Unreachable | None]:
+    """Return what is held still, or why etcd can't be asked, in the API that sidekicks write.
+
+    Raises `Refused` where it does not serve that API.
+    """
     try:
         for prefix in registration_prefixes(session):
             session.store().entries(prefix)
+        return read_holding(session), None
     except Unreachable as error:
-        return error
-    return None
+        return Holding(), error
 
 
 def _references(desired: Sequence[DesiredUnit]) -> tuple[str, ...]:

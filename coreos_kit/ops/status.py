@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from coreos_kit.chain import container_name
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedUnit
+from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
+from coreos_kit.ops.holding import try_read_holding
 from coreos_kit.ops.session import Session
-from coreos_kit.ops.verify import configured_units, read_registrations
+from coreos_kit.ops.verify import configured_units, read_etcd
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Probe, ProbeOrder
 
@@ -37,6 +39,25 @@ class Status:
     registrations: Registrations
     etcd_error: str
     pools: tuple[Pool, ...]
+    holding: Holding
+    held: frozenset[UnitName]  # sidekicks with their units
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """The machines, and which of them are cordoned, or why that is not known."""
+
+    observed: Observation
+    holding: Holding
+    etcd_error: str
+
+
+def machines(session: Session) -> Machines:
+    """Look once at machines and etcd."""
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        asking = pool.submit(try_read_holding, session)
+        observed = session.driver.observe([])
+        return Machines(observed, *asking.result())
 
 
 def status(session: Session) -> Status:
@@ -44,8 +65,8 @@ def status(session: Session) -> Status:
     prefixes = registration_prefixes(session)
     with ThreadPoolExecutor(max_workers=2) as pool:
         looking = pool.submit(session.driver.observe, configured_units(session.cluster))
-        asking = pool.submit(read_registrations, session, prefixes)
-        observed, (entries, etcd_error) = looking.result(), asking.result()
+        asking = pool.submit(read_etcd, session, prefixes)
+        observed, (entries, etcd_error, holding) = looking.result(), asking.result()
     units = project_units(session, observed)
     seen = {unit.name for unit in units}
     return Status(
@@ -55,7 +76,19 @@ def status(session: Session) -> Status:
         registrations=entries,
         etcd_error=etcd_error,
         pools=tuple(read_pools(session, observed)),
+        holding=holding,
+        held=_with_sidekicks(session, holding),
     )
+
+
+def _with_sidekicks(session: Session, holding: Holding) -> frozenset[UnitName]:
+    sidekicks = {
+        service.sidekick.instantiate(instance)
+        for service in session.cluster.services
+        for instance in service.instances
+        if service.sidekick and service.template.instantiate(instance) in holding.held
+    }
+    return frozenset({*holding.held, *sidekicks})
 
 
 def registrations(session: Session) -> Registrations:

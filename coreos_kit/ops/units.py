@@ -74,6 +74,11 @@ def stop(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
     return _ask(session, "stop", units, lambda machine, names: Change(machine, stop=names))
 
 
+def stop_and_stay(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
+    """Stop units, and let no boot start them; `start` undoes both."""
+    return _ask(session, "stop", units, lambda machine, names: Change(machine, stop=names, disable=names))
+
+
 def destroy(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
     """Stop units and remove their files. What the configuration still names, the next deploy makes again."""
     return _ask(session, "destroy", units, lambda machine, names: Change(machine, stop=names, remove=names))

@@ -9,9 +9,11 @@ from coreos_kit.errors import KitError, Refused
 from coreos_kit.ghosts import find_ghosts, find_unseen
 from coreos_kit.model.chain import Verdict
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine
+from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Bind, Cluster, HealthKind, LoadBalancer, Service
+from coreos_kit.ops.holding import try_read_holding
 from coreos_kit.ops.session import Session
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Check, Probe, ProbeOrder
@@ -51,12 +53,12 @@ def gather(session: Session, observed: Observation | None = None) -> Evidence:
     cluster = session.cluster
     prefixes = sorted({service.registration.prefix for service in cluster.services if service.registration})
     with ThreadPoolExecutor(max_workers=2) as pool:
-        asking = pool.submit(read_registrations, session, prefixes)
+        asking = pool.submit(read_etcd, session, prefixes)
         asking_other = pool.submit(_read_other_api, session, prefixes)
         desired, render_error = _render(session)
         seen = observed or session.driver.observe(configured_units(cluster))
         probes, errors = _probe(session, _orders(Evidence(session.project.name, cluster, seen)))
-        entries, etcd_error = asking.result()
+        entries, etcd_error, holding = asking.result()
         other_entries, other_error = asking_other.result()
     registered = {entry.value for found in entries.values() for entry in found}
     if entries and any((probe.pool or frozenset()) - registered for probe in probes.values()):
@@ -71,6 +73,7 @@ def gather(session: Session, observed: Observation | None = None) -> Evidence:
         errors,
         other_entries,
         other_error,
+        holding,
         desired,
         render_error,
     )
@@ -95,6 +98,14 @@ def read_registrations(
         return {prefix: store.entries(prefix) for prefix in prefixes}, ""
     except KitError as error:
         return {}, str(error)
+
+
+def read_etcd(
+    session: Session, prefixes: Sequence[str]
+) -> tuple[Mapping[str, tuple[EtcdEntry, ...]], str, Holding]:
+    """Return the registrations and what is held still; where that is not known, nothing is."""
+    entries, error = read_registrations(session, prefixes)
+    return entries, error, Holding() if error else try_read_holding(session)[0]
 
 
 def _read_other_api(

@@ -48,13 +48,14 @@ def plan(
     placed = place_units(project, desired, observed, options)
     stale = stale_units(project, desired, placed, observed, options)
     refuse_vanishing_services(cluster, desired, stale, options)
-    waves = waves_of(desired, placed, stale, usable)
+    waves = waves_of([unit for unit in desired if unit.name not in placed.still], placed, stale, usable)
     touched = {machine for machines in placed.machines.values() for machine in machines}
     return Plan(
         waves=waves,
         placements=placed.machines,
         environments=environments_of(cluster, [usable[name] for name in sorted(touched & set(usable))]),
         digests=dict(digests or {}),
+        stuck=placed.stuck,
         notes=(
             *notes_of(placed, observed, options if observed.scheduler is None else PlanOptions()),
             *scheduler_notes(desired, observed, asked),

@@ -50,6 +50,7 @@ def file_changes(
     """Return each machine's changes; one that has all it should, and nothing more, is left out.
 
     `digests` are those of the contents under `key`. A machine with another key has its files written anew.
+    A file that is wanted and has no digest here stays as it is.
     """
     changes: dict[str, FileNames] = {}
     for machine, names in sorted(wanted.items()):
@@ -58,10 +59,14 @@ def file_changes(
         write = [
             name
             for name in sorted(names)
-            if (files.key != key if name == KEY_FILE else present.get(name) != digests[name])
+            if (files.key != key if name == KEY_FILE else _is_behind(name, present, digests))
         ]
         there = {*files.digests, *([KEY_FILE] if files.key is not None else [])}
         remove = [name for name in sorted(there - names) if is_the_kits(name)]
         if write or remove:
             changes[machine] = FileNames(tuple(write), tuple(remove))
     return changes
+
+
+def _is_behind(name: str, present: Mapping[str, str], digests: Mapping[str, str]) -> bool:
+    return name in digests and present.get(name) != digests[name]

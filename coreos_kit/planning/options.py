@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from coreos_kit.model.names import UnitName
+
 
 @dataclass(frozen=True, slots=True)
 class PlanOptions:
@@ -10,3 +12,6 @@ class PlanOptions:
     skip: frozenset[str] = frozenset()  # machines that are left as they are
     evacuate: frozenset[str] = frozenset()  # machines whose units move
     allow_remove: frozenset[str] = frozenset()  # services that may vanish as a whole
+    cordoned: frozenset[str] = frozenset()  # machines that get nothing new
+    drained: frozenset[str] = frozenset()  # those that lose what can move
+    held_units: frozenset[UnitName] = frozenset()  # stopped by hand, and left as they are

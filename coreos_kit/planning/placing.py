@@ -10,6 +10,7 @@ from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.placement import Placements, PlacementUnit, place
+from coreos_kit.planning.draining import unmoved
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.refusals import listed
 from coreos_kit.units.x_fleet import Requirements
@@ -21,6 +22,8 @@ class Placed:
 
     machines: Mapping[UnitName, tuple[str, ...]]  # by name of the machine
     held: frozenset[UnitName] = field(default_factory=frozenset)  # believed to stand on a skipped machine
+    still: frozenset[UnitName] = field(default_factory=frozenset)  # stopped by hand, and left where they are
+    stuck: Mapping[UnitName, Sequence[str]] = field(default_factory=dict)  # what a drain leaves, and why
 
 
 def place_units(
@@ -39,31 +42,39 @@ def place_units(
             hint="Give each its own: systemd-machine-id-setup.",
         )
     seen = _seen(project, observed)
-    held = _held(desired, seen, observed, options)
+    still = options.held_units & {unit.name for unit in desired}
+    held = _held(desired, seen, observed, options) - still
     units = [
         PlacementUnit(unit.name, Requirements.of(unit.name, unit.text))
         for unit in desired
-        if unit.name not in held
+        if unit.name not in held | still
     ]
     wanted = {unit.name for unit in desired}
-    result = place(
-        units,
-        [Machine(machine.machine_id, machine.private_ip, machine.metadata) for machine in staying.values()],
-        current=_current(units, seen, staying),
-        standing={
-            machine.machine_id: tuple(standing_on(project, wanted, machine, observed))
-            for machine in staying.values()
-        },
-        closed=closed_to_new(staying, observed, options),
-    )
+
+    def placed_with(stuck: Collection[UnitName]) -> Placements:
+        return place(
+            units,
+            [
+                Machine(machine.machine_id, machine.private_ip, machine.metadata)
+                for machine in staying.values()
+            ],
+            current=_current(units, seen, staying, options, stuck),
+            standing={
+                machine.machine_id: tuple(standing_on(project, wanted - still, machine, observed, still))
+                for machine in staying.values()
+            },
+            closed=closed_to_new(staying, observed, options),
+        )
+
+    result, stuck = unmoved(desired, seen, options.drained, placed_with)
     if result.unplaceable:
         raise Unplaceable(
             f"no machine can take {listed([str(name) for name in sorted(result.unplaceable)])};"
             " nothing was touched",
             details=[
-                f"{unit} on {name_of[machine]}: {reason}"
-                for unit, reasons in sorted(result.unplaceable.items())
-                for machine, reason in sorted(reasons.items(), key=lambda item: name_of[item[0]])
+                f"{unit} on {reason}"
+                for unit, reasons in sorted(_in_words(result.unplaceable, name_of).items())
+                for reason in reasons
             ],
             hint="Add a machine, or loosen the service's conflicts or machine_metadata.",
         )
@@ -73,24 +84,63 @@ def place_units(
     placed |= {
         name: tuple(sorted(name_of[machine] for machine in many)) for name, many in result.globals.items()
     }
-    return Placed(placed, frozenset(held))
+    placed |= {name: tuple(sorted(seen[name].keys() & staying.keys())) for name in still if name in seen}
+    return Placed(placed, frozenset(held), still, _in_words(stuck, name_of))
+
+
+def _in_words(
+    reasons: Mapping[UnitName, Mapping[str, str]], name_of: Mapping[str, str]
+) -> Mapping[UnitName, Sequence[str]]:
+    """Put each machine's reason, by its id, into words that begin with its name."""
+    return {
+        unit: tuple(sorted(f"{name_of[machine]}: {reason}" for machine, reason in found.items()))
+        for unit, found in reasons.items()
+    }
+
+
+def closed_to_new(
+    staying: Mapping[str, ObservedMachine], observed: Observation, options: PlanOptions
+) -> Mapping[str, str]:
+    """Return the machines that take nothing new, by id, each with the reason."""
+    why = {
+        **dict.fromkeys(options.cordoned, "it is cordoned"),
+        **dict.fromkeys(options.drained, "it is drained"),
+        **dict.fromkeys(options.skip, "it is skipped"),
+        **dict.fromkeys(options.skip & observed.silent, "it can't be reached"),
+    }
+    return {staying[name].machine_id: reason for name, reason in why.items() if name in staying}
 
 
 def _current(
     units: Sequence[PlacementUnit],
     seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
     staying: Mapping[str, ObservedMachine],
+    options: PlanOptions,
+    stuck: Collection[UnitName],
 ) -> Placements:
-    """Say where each unit is now; one that stands on several machines is where it is active."""
+    """Say where each unit is now; one that stands on several machines is where it is active.
+
+    On a drained machine is only what is stuck there. A new unit whose peers stand on a cordoned machine is
+    taken to be there already: it comes with them, and is nothing that was placed there for itself.
+    """
     machine_of: dict[UnitName, str] = {}
     everywhere: dict[UnitName, frozenset[str]] = {}
     for unit in units:
         where = {name: found for name, found in seen.get(unit.name, {}).items() if name in staying}
         if unit.requirements.is_global:
             everywhere[unit.name] = frozenset(staying[name].machine_id for name in where)
-        elif where:
+            continue
+        if unit.name not in stuck:
+            where = {name: found for name, found in where.items() if name not in options.drained}
+        if where:
             kept = min(where, key=lambda name: (not where[name].is_active, name))
             machine_of[unit.name] = staying[kept].machine_id
+    cordoned = {staying[name].machine_id for name in options.cordoned | options.drained if name in staying}
+    for unit in units:
+        if cordoned and unit.name not in machine_of:
+            beside = {machine_of.get(UnitName.parse(peer)) for peer in unit.requirements.peers}
+            if len(beside) == 1 and beside <= cordoned:
+                machine_of[unit.name] = beside.pop() or ""
     return Placements(machine_of, everywhere)
 
 
@@ -122,26 +172,21 @@ def _held(
     return {unit.name for unit in desired if unit.name not in seen}
 
 
-def closed_to_new(
-    staying: Mapping[str, ObservedMachine], observed: Observation, options: PlanOptions
-) -> Mapping[str, str]:
-    """Return the machines that take nothing new, by id, each with the reason."""
-    return {
-        staying[name].machine_id: "it can't be reached" if name in observed.silent else "it is skipped"
-        for name in options.skip & set(staying)
-    }
-
-
 def standing_on(
-    project: str, desired: Collection[UnitName], machine: ObservedMachine, observed: Observation
+    project: str,
+    desired: Collection[UnitName],
+    machine: ObservedMachine,
+    observed: Observation,
+    still: Collection[UnitName] = (),
 ) -> Iterator[PlacementUnit]:
     """Yield the units that are not ours to place: they count for load and conflicts.
 
-    Those of the kit, whichever project's; to a scheduler, whatever it runs.
+    Those of the kit, whichever project's; to a scheduler, whatever it runs. `still` are ours, and stay.
     """
     for unit in machine.units:
         counts = unit.project or (observed.scheduler and not unit.fragment_path.startswith("/etc/"))
-        if counts and unit.text is not None and unit.project != project and unit.name not in desired:
+        is_others = unit.project != project or unit.name in still
+        if counts and unit.text is not None and is_others and unit.name not in desired:
             yield PlacementUnit(unit.name, Requirements.as_found(unit.name, unit.text))
 
 
@@ -160,7 +205,7 @@ def stale_units(
         for machine in reachable.values()
         for unit in machine.units
         if unit.project == project
-        and unit.name not in placed.held
+        and unit.name not in placed.held | placed.still
         and (unit.name not in wanted or unit.machine not in placed.machines.get(unit.name, ()))
     ]
     stale += [unit for unit in observed.unplaced if unit.project == project and unit.name not in wanted]

@@ -13,7 +13,7 @@ from coreos_kit.planning.options import PlanOptions
 def refuse_silent_machines(cluster: Cluster, observed: Observation, options: PlanOptions) -> None:
     """Refuse machines that say nothing and are neither skipped nor evacuated, and unknown ones."""
     known = {machine.name for machine in cluster.machines} | observed.machines.keys()
-    if unknown := sorted((options.skip | options.evacuate) - known):
+    if unknown := sorted((options.skip | options.evacuate | options.drained) - known):
         raise Refused(
             f"{cluster.name} has no machine {unknown[0]}",
             hint=f"Its machines are {', '.join(sorted(known))}.",

@@ -19,7 +19,7 @@ def options_under_scheduler(observed: Observation, options: PlanOptions) -> Plan
     """
     if observed.scheduler is None:
         return options
-    if working := sorted(options.evacuate - observed.unreachable.keys()):
+    if working := sorted((options.evacuate - observed.unreachable.keys()) | options.drained):
         raise Refused(
             f"fleet can't be told to keep units off {listed(working)}, so nothing was touched",
             hint=f"Stop fleet there, and they move: coreos-kit ssh {working[0]} -- sudo systemctl stop fleet",
@@ -29,6 +29,7 @@ def options_under_scheduler(observed: Observation, options: PlanOptions) -> Plan
         options,
         skip=(options.skip | observed.silent) - gone,
         evacuate=(options.evacuate - observed.silent) | gone,
+        cordoned=frozenset(),
     )
 
 
@@ -43,6 +44,8 @@ def scheduler_notes(
             yield f"{name} can't be reached, but fleet still counts on it: it is left as it is: {error}"
         else:
             yield f"{name} can't be reached, and fleet has given it up: its units have moved: {error}"
+    for name in sorted(asked.cordoned):
+        yield f"{name} is cordoned, but fleet can't be told, and may put new units there"
     for name in sorted(asked.skip - observed.unreachable.keys()):
         yield f"{name} is skipped and stays as it is, but fleet may put new units there"
     yield from version_notes(observed.scheduler.version, desired)

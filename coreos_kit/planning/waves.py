@@ -80,7 +80,7 @@ def _groups(desired: Sequence[DesiredUnit]) -> Iterator[list[DesiredUnit]]:
 def _change(unit: DesiredUnit, machine: str, present: ObservedUnit | None) -> UnitChange | None:
     if present is None or present.text is None:
         return UnitChange(unit.name, Verb.CREATE, machine, "is not there", after=unit.text)
-    if present.text != unit.text and _differs(present.text, unit.text):
+    if present.text != unit.text and differs(present.text, unit.text):
         return UnitChange(
             unit.name, Verb.REPLACE, machine, "its text changed", before=present.text, after=unit.text
         )
@@ -93,7 +93,7 @@ def _change(unit: DesiredUnit, machine: str, present: ObservedUnit | None) -> Un
     return None
 
 
-def _differs(before: str, after: str) -> bool:
+def differs(before: str, after: str) -> bool:
     """Compare as fleet does: comments and blank lines are not a change. A file that fleet can't read is."""
     try:
         return fleet_hash(before) != fleet_hash(after) or owner_of(before) != owner_of(after)

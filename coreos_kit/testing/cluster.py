@@ -107,6 +107,7 @@ class FakeCluster:
         """See `ports.ClusterDriver.apply`."""
         machine = self._up(change.machine)
         asked = {
+            "disable": change.disable,
             "stop": change.stop,
             "remove": change.remove,
             "write": tuple(change.write),

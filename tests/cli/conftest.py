@@ -16,6 +16,7 @@ from coreos_kit.cli.main import main
 from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import Unreachable
 from coreos_kit.model.cluster import EtcdEntry
+from coreos_kit.model.lock import Author
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, EtcdApi, MachineEntry
 from coreos_kit.ops.render import read_sources
@@ -147,6 +148,7 @@ class Kit:
             clock=self.clock,
             progress=progress,
             run_hook=run_hook,
+            author=Author("anna", "desk", 4242),
             other_store=lambda: site.other_api,
         )
 

@@ -59,6 +59,7 @@ def test_start_in_json_is_one_object(deployed: Kit) -> None:
                 "result": "success",
             }
         ],
+        "released": [],
     }
 
 

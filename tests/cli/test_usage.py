@@ -12,7 +12,8 @@ from tests.cli.conftest import Kit
 # fmt: off
 COMMANDS = (
     "init", "render", "link", "lint", "plan", "deploy", "verify", "status", "machines", "registrations",
-    "logs", "ssh", "start", "stop", "restart", "destroy", "image build", "image push", "image list",
+    "logs", "ssh", "start", "stop", "restart", "destroy", "cordon", "uncordon", "drain",
+    "image build", "image push", "image list",
     "balancer preview", "adopt", "scale", "lock show", "lock release",
     "lab up", "lab down", "lab status", "lab ssh", "lab kill", "lab revive", "lab cut", "lab heal",
 )

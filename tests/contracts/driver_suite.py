@@ -130,6 +130,18 @@ def test_a_unit_that_was_stopped_is_there_and_inactive_and_starts_again(driver: 
     assert (again.machine, again.active_state) == (first.machine, "active")
 
 
+def test_a_unit_that_is_disabled_as_it_stops_starts_again_when_it_is_asked(driver: ClusterDriver) -> None:
+    (first,) = start(driver, {PLAIN: PLAIN_TEXT})
+
+    (stopped,) = driver.apply(Change(first.machine, disable=(PLAIN,), stop=(PLAIN,)))
+    between = units(driver)
+    (again,) = driver.apply(Change(first.machine, start=(PLAIN,)))
+
+    assert stopped.active_state in ("inactive", "failed")
+    assert between == {str(PLAIN): f"{first.machine} {stopped.active_state}"}
+    assert again.active_state == "active"
+
+
 def test_what_is_removed_is_gone(driver: ClusterDriver) -> None:
     outcomes = start(driver, {MAIN: MAIN_TEXT, SIDEKICK: SIDEKICK_TEXT})
 

@@ -16,6 +16,7 @@ from coreos_kit.model.cluster import (
     ObservedMachine,
     ObservedUnit,
 )
+from coreos_kit.model.holding import Holding, Mark
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import (
@@ -421,6 +422,73 @@ def test_a_global_balancer_is_judged_on_each_of_its_machines() -> None:
 
     assert link("pool", what).seen == "lb on core-3 has an empty pool"
     assert [chain.machine for chain in judge(what).chains] == ["core-1", "core-2", "core-3"]
+
+
+# What is held
+
+MARK = Mark("anna on desk", "2026-11-26T11:00:00Z", "new disk")
+HOLDING = Holding(held={UnitName.parse("web@7777.service"): MARK, UnitName.parse("lb.service"): MARK})
+STOPPED = machine(
+    "core-1",
+    1,
+    [
+        unit("web@7777.service", "core-1", "inactive", "dead"),
+        unit("web-discovery@7777.service", "core-1", "inactive", "dead"),
+    ],
+)
+
+
+def test_a_unit_that_is_held_has_one_link_that_is_held() -> None:
+    verdict = judge(evidence(STOPPED, LB, entry=None, holding=HOLDING))
+
+    (only,) = links(verdict).values()
+    assert (only.state, only.machine) == (State.HELD, "core-1")
+    assert only.seen == "held by anna on desk since 2026-11-26T11:00:00Z: new disk"
+    assert only.remedy == "coreos-kit start web@7777.service"
+    assert (verdict.ok, verdict.exit_code, verdict.count(State.HELD)) == (True, 0, 1)
+
+
+def test_without_a_hold_the_same_is_broken() -> None:
+    assert judge(evidence(STOPPED, LB, entry=None)).exit_code == 1
+
+
+def test_what_is_held_and_runs_is_judged_as_what_runs() -> None:
+    verdict = judge(evidence(holding=HOLDING))
+
+    assert verdict.ok
+    assert len(verdict.links) == 10
+
+
+def test_a_held_unit_that_stands_nowhere_is_held() -> None:
+    (only,) = links(judge(evidence(LB, entry=None, holding=HOLDING))).values()
+
+    assert (only.state, only.machine) == (State.HELD, "")
+    assert only.seen.endswith("; it stands on no machine")
+
+
+def test_a_container_that_runs_beside_a_held_unit_is_broken() -> None:
+    running = replace(STOPPED, containers=(container("web.7777"),))
+
+    found = links(judge(evidence(running, LB, entry=None, holding=HOLDING)))
+
+    assert {name: link.state for name, link in found.items()} == {
+        "unit": State.HELD,
+        "container": State.BROKEN,
+    }
+
+
+def test_a_held_balancer_is_not_missed_by_its_backends_where_another_runs() -> None:
+    there = balancers(("lb@east.service", "lb.east", "active"), ("lb@west.service", "lb.west", "inactive"))
+    west = replace(there[1], containers=())
+    held = Holding(held={UnitName.parse("lb@west.service"): MARK})
+    probes = {"lb@east on core-2": GOOD_PROBE}
+
+    verdict = judge(
+        evidence(WEB, there[0], west, of=cluster(balancers=(SEVERAL,)), probes=probes, holding=held)
+    )
+
+    assert verdict.ok
+    assert links(verdict, "lb@west.service")["unit"].state is State.HELD
 
 
 def test_broken_weighs_more_than_unknown() -> None:

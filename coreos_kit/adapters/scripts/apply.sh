@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Changes one machine in one go: stop, remove, write, reload once, start. Safe to repeat.
+# Changes one machine in one go: disable, stop, remove, write, reload once, start. Safe to repeat.
 #   $1 environment file   stdin: a tar with units/NAME and environment, for what is to be written
-#   $2… --stop NAME… --remove NAME… --write NAME… --start NAME…
+#   $2… --disable NAME… --stop NAME… --remove NAME… --write NAME… --start NAME…
 # Prints, for every name under --stop, --remove and --start, what systemd says of it afterwards.
 # The last line is "end".
 set -u
@@ -9,10 +9,10 @@ export LC_ALL=C SYSTEMD_COLORS=0
 umask 022
 environment_file=$1
 shift
-stop=() remove=() write=() start=()
+disable=() stop=() remove=() write=() start=()
 for word in "$@"; do
   case $word in
-    --stop | --remove | --write | --start) declare -n names=${word#--} ;;
+    --disable | --stop | --remove | --write | --start) declare -n names=${word#--} ;;
     *) names+=("$word") ;;
   esac
 done
@@ -27,6 +27,10 @@ for name in "${write[@]}"; do
   [ -f "$staged/units/$name" ] || { echo "$name did not arrive" >&2; exit 1; }
 done
 
+# Before it stops: a power cut in between must not bring it back.
+for name in "${disable[@]}"; do
+  rm -f "$wants/$name" || exit 1
+done
 [ ${#stop[@]} -eq 0 ] || systemctl stop -- "${stop[@]}" || exit 1
 
 if [ -f "$staged/environment" ]; then
@@ -40,7 +44,12 @@ for name in "${remove[@]}"; do
 done
 for name in "${write[@]}"; do
   sync "$staged/units/$name"
-  mv -f "$staged/units/$name" "$units/$name" && ln -sfn "../$name" "$wants/$name" || exit 1
+  # What is there and was disabled stays so, until it is started.
+  [ -e "$units/$name" ] && [ ! -L "$wants/$name" ] || ln -sfn "../$name" "$wants/$name" || exit 1
+  mv -f "$staged/units/$name" "$units/$name" || exit 1
+done
+for name in "${start[@]}"; do
+  [ ! -e "$units/$name" ] || ln -sfn "../$name" "$wants/$name" || exit 1
 done
 if [ ${#write[@]} -gt 0 ] || [ ${#remove[@]} -gt 0 ]; then
   systemctl daemon-reload || exit 1

@@ -1,0 +1,78 @@
+"""cordon, uncordon, drain."""
+
+from functools import partial
+
+import typer
+
+from coreos_kit.cli.deploying import TimeoutOpt
+from coreos_kit.cli.options import LockWaitOpt, MachineArg, SkipOpt, WhyOpt, YesOpt
+
+
+def cordon_command(ctx: typer.Context, machine: MachineArg, why: WhyOpt = "") -> None:
+    """Let nothing new onto a machine; what is there stays.
+
+    Deploys place nothing on it until it is uncordoned.
+
+    Example: coreos-kit cordon core-1 --why 'new disk on Friday'
+    """
+    from coreos_kit.cli import show_holding, show_status, wiring
+    from coreos_kit.ops.cordons import cordon
+
+    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+        found = cordon(session, machine, why)
+    show_holding.cordoned(ctx.obj, session.cluster, found)
+
+
+def uncordon_command(ctx: typer.Context, machine: MachineArg) -> None:
+    """Let new units onto a machine again.
+
+    Nothing moves back by itself.
+
+    Example: coreos-kit uncordon core-1
+    """
+    from coreos_kit.cli import show_holding, show_status, wiring
+    from coreos_kit.ops.cordons import uncordon
+
+    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+        found = uncordon(session, machine)
+    show_holding.uncordoned(ctx.obj, session.cluster, found)
+
+
+def drain_command(
+    ctx: typer.Context,
+    machine: MachineArg,
+    yes: YesOpt = False,
+    timeout: TimeoutOpt = 90,
+    lock_wait: LockWaitOpt = 0,
+    skip: SkipOpt = None,
+    why: WhyOpt = "",
+) -> None:
+    """Cordon a machine and move its units elsewhere.
+
+    One instance at a time, as deploy does it, with the texts that run now. What no other machine can take
+    stays, is named with each machine's reason, and ends this with 1.
+
+    Example: coreos-kit drain core-1 --why 'new disk'
+    """
+    from coreos_kit.cli import confirming, show, show_holding, wiring
+    from coreos_kit.ops.carrying_out import Order
+    from coreos_kit.ops.deploy import DeployOptions
+    from coreos_kit.ops.drain import drain, prepare_drain
+    from coreos_kit.planning import PlanOptions
+
+    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+        again = partial(prepare_drain, session, machine, PlanOptions(skip=frozenset(skip or ())))
+        prepared = again()
+        show_holding.confirm_drain(ctx.obj, prepared.plan, machine, yes=yes)
+        changed = confirming.plan_that_changed(ctx.obj, yes=yes)
+        order = Order(f"coreos-kit drain {machine}", again, changed, lock_wait, DeployOptions(timeout))
+        drained = drain(session, machine, why, prepared, order)
+    show_holding.drained(ctx.obj, session.cluster, drained)
+    raise typer.Exit(drained.exit_code)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.command("cordon")(cordon_command)
+    app.command("uncordon")(uncordon_command)
+    app.command("drain")(drain_command)

@@ -1,0 +1,109 @@
+"""Drain: everything movable off one machine, with the texts that run, and nothing else changed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from coreos_kit.errors import Unreachable
+from coreos_kit.model.cluster import Observation
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.plan import Plan
+from coreos_kit.ops.carrying_out import Done, Order, carry_out
+from coreos_kit.ops.cordons import Cordon, cordon, refuse_scheduler, refuse_unknown
+from coreos_kit.ops.holding import holding_notes, with_holding
+from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
+from coreos_kit.ops.plan import Prepared, ask_etcd
+from coreos_kit.ops.session import Session
+from coreos_kit.planning import PlanOptions, plan
+from coreos_kit.planning.draining import as_it_stands, only_moves
+from coreos_kit.units.render import desired_units
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a drain moved, and the cordon that stays."""
+
+    cordon: Cordon
+    done: Done
+
+    @property
+    def stuck(self) -> Mapping[UnitName, Sequence[str]]:
+        """What is still there, with each machine's reason."""
+        return self.done.result.prepared.plan.stuck
+
+    @property
+    def exit_code(self) -> int:
+        """0: all that could move has; 1: something could not."""
+        return 1 if self.stuck else 0
+
+
+def drain(session: Session, machine: str, why: str, prepared: Prepared, order: Order) -> Drained:
+    """Cordon a machine, so that nothing comes to it meanwhile, and carry out the plan; see `carry_out`.
+
+    The cordon stays whatever becomes of the plan.
+    """
+    cordoned = cordon(session, machine, why)
+    return Drained(cordoned, carry_out(session, prepared, order))
+
+
+def prepare_drain(session: Session, machine: str, options: PlanOptions) -> Prepared:
+    """Look and plan; changes nothing. The configuration's own changes are no part of it: that is a deploy's.
+
+    What no other machine can take is in the plan's `stuck`, with each machine's reason, and stays. Raises
+    what planning refuses; `Unreachable` for a machine that is down: it is evacuated, not drained.
+    """
+    refuse_unknown(session, machine)
+    configured = desired_units(session.project, session.cluster, session.sources)
+    secrets = read_secrets(session)
+    with ThreadPoolExecutor(max_workers=3) as pool:
+        looking_at_files = pool.submit(session.files.look)
+        asking = pool.submit(ask_etcd, session)
+        observed = session.driver.observe([unit.name for unit in configured])
+        seen_files, (holding, etcd_error) = looking_at_files.result(), asking.result()
+    refuse_scheduler(observed, machine)
+    _refuse_silent(observed, machine)
+    standing = as_it_stands(session.project.name, configured, observed)
+    drained = options.drained | {machine}
+    options = with_holding(replace(options, drained=drained), holding, standing)
+    sealed = seal(secrets, seen_files)
+    made = plan(session.project.name, session.cluster, standing, observed, options)
+    files = plan_files(session, made, standing, sealed, seen_files, observed, options.skip)
+    made = only_moves(made, observed, drained)
+    receiving = {step.machine for wave in made.waves for step in wave}
+    return Prepared(
+        plan=replace(
+            made,
+            files={name: found for name, found in files.items() if name in receiving},
+            notes=(
+                *holding_notes(holding, etcd_error),
+                *_stays(made, observed, machine, session.project.name),
+                *made.notes,
+            ),
+        ),
+        desired=standing,
+        observed=observed,
+        etcd_error=etcd_error,
+        contents=sealed.contents,
+    )
+
+
+def _refuse_silent(observed: Observation, machine: str) -> None:
+    if error := observed.unreachable.get(machine):
+        raise Unreachable(
+            f"{machine} can't be looked at, so nothing was touched",
+            machine=machine,
+            details=[str(error)],
+            hint=f"Move its units without it: coreos-kit deploy --evacuate {machine}",
+        )
+
+
+def _stays(made: Plan, observed: Observation, machine: str, project: str) -> Iterator[str]:
+    """Say of what stays, though it is not stuck: a global unit is everywhere, a held one is not placed."""
+    leaving = {change.name for change in made.changes}
+    staying = [
+        str(unit.name)
+        for unit in observed.machines[machine].units
+        if unit.project == project and unit.name not in leaving and unit.name not in made.stuck
+    ]
+    if staying:
+        yield f"what runs on every machine, or is held, stays on {machine}: {', '.join(sorted(staying))}"
