@@ -23,7 +23,10 @@ def measure(site: Site) -> Iterator[Row]:
     yield Row(
         NOTHING_TO_DO.what,
         NOTHING_TO_DO.must,
-        (Figure("whole process", Unit.SECONDS, tuple(run.seconds for run in ran), NOTHING_LIMIT_S),),
+        (
+            Figure("whole process", Unit.SECONDS, tuple(run.seconds for run in ran), NOTHING_LIMIT_S),
+            Figure("CPU time", Unit.SECONDS, tuple(run.cpu_s for run in ran)),
+        ),
         how=f"{len(site.lab.machines)} machines; every link verified at its end",
     )
 
@@ -43,6 +46,7 @@ def _status(site: Site, budget: Budget, limit: float) -> Row:
         budget.must,
         (
             Figure("status", Unit.SECONDS, tuple(run.seconds for run in ran)),
+            Figure("status, CPU time", Unit.SECONDS, tuple(run.cpu_s for run in ran)),
             Figure("beside ssh", Unit.TIMES, tuple(ratios), limit),
         ),
         how=f"{len(site.lab.machines)} machines; the peer is `ssh MACHINE true`, all at once",

@@ -18,6 +18,7 @@ class Ran:
     """One run of a command."""
 
     seconds: float
+    cpu_s: float  # user and system: what the wall clock would show on a machine that does nothing else
     peak_bytes: int
 
 
@@ -49,7 +50,7 @@ class Command:
                 said.seek(0)
                 command, text = " ".join(self.argv)[:200], said.read().decode(errors="replace")
                 raise RuntimeError(f"{command} ended with {process.returncode}: {text}")
-        return Ran(seconds, usage.ru_maxrss * KIB)
+        return Ran(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB)
 
 
 def repeated(command: Command, runs: int = RUNS) -> list[Ran]:

@@ -36,9 +36,9 @@ def measure() -> Iterator[Row]:
     figures: list[Figure] = []
     for name, command in ways.items():
         ran, ratios = beside(command, peer)
-        milliseconds = tuple(run.seconds * 1000 for run in ran)
         figures += [
-            Figure(name, Unit.MILLISECONDS, milliseconds, LIMIT_MS),
+            Figure(name, Unit.MILLISECONDS, tuple(run.seconds * 1000 for run in ran), LIMIT_MS),
+            Figure(f"{name}, CPU time", Unit.MILLISECONDS, tuple(run.cpu_s * 1000 for run in ran)),
             Figure(f"{name}, beside `import typer`", Unit.TIMES, tuple(ratios), LIMIT_RATIO),
         ]
     loaded = tuple(float(_loaded(argument)) for argument in ("--help", "--version"))
