@@ -5,15 +5,17 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from bench import following, leaving, looking, plans, rolling, startup, workspaces
-from bench.budgets import BUDGETS, Group
+from bench.budgets import BUDGETS, Budget, Group
+from bench.kept import read_rows, write_rows
 from bench.machine import load, this_machine
 from bench.report import Report, page, row_text
-from bench.row import Row
+from bench.row import Row, Verdict
 from bench.site import Site, deployed
 from coreos_kit.errors import KitError
 
@@ -37,28 +39,26 @@ def main(arguments: Sequence[str]) -> int:
     """Measure what was asked for, tell it row by row, then in the order of the budgets."""
     asked = _parser().parse_args(arguments)
     groups = [Group(name) for name in asked.only] or list(Group)
-    before, measured = load(), {}
+    measured: dict[str, Row] = {}
     for row in _rows(groups, asked.lab):
-        print(row_text(row), flush=True)
-        measured[row.what] = row
-    reasons = {budget.what: _reason(budget.group, groups) for budget in BUDGETS}
-    rows = tuple(
-        measured.get(budget.what)
-        or Row(budget.what, budget.must, not_measured=reasons[budget.what], guide=budget.guide)
-        for budget in BUDGETS
-    )
-    report = Report(
-        datetime.now(UTC).date().isoformat(), this_machine(), before, load(), rows, tuple(asked.remark)
-    )
+        measured[row.what] = replace(row, load=load())
+        print(row_text(measured[row.what]), flush=True)
+    known = dict(read_rows(Path(asked.keep))) if asked.keep else {}
+    known |= {what: row for what, row in measured.items() if row.figures or what not in known}
+    rows = tuple(known.get(budget.what) or _absent(budget, groups) for budget in BUDGETS)
+    for row in rows:
+        if not row.figures and row.what not in measured:
+            print(row_text(row))
+    report = Report(datetime.now(UTC).date().isoformat(), this_machine(), rows, tuple(asked.remark))
+    if asked.keep:
+        write_rows(Path(asked.keep), known.values())
     if asked.write:
         Path(asked.write).write_text(page(report))
-    for row in rows:
-        if row.not_measured and not asked.only:
-            print(row_text(row))
-    print(f"{report.machine}; load {report.load_before:.1f} before, {report.load_after:.1f} after")
+    print(report.machine)
     failed = [row for row in measured.values() if row.not_measured]
-    print(f"missed: {len(report.missed)} of {len(measured)} rows; failed to measure: {len(failed)}")
-    return 1 if report.missed or failed else 0
+    missed = [row for row in measured.values() if row.verdict is Verdict.MISSED]
+    print(f"missed: {len(missed)} of {len(measured)} rows; failed to measure: {len(failed)}")
+    return 1 if missed or failed else 0
 
 
 def _rows(groups: Collection[Group], lab: str) -> Iterator[Row]:
@@ -101,10 +101,9 @@ def _or_why(groups: Collection[Group], measure: Callable[[], Iterator[Row]]) -> 
                 )  # fmt: skip
 
 
-def _reason(group: Group, groups: Collection[Group]) -> str:
-    if group not in groups:
-        return "not asked for"
-    return "" if not group.needs_lab or _can_lab() else "the lab needs root on Linux"
+def _absent(budget: Budget, groups: Collection[Group]) -> Row:
+    reason = "the lab needs root on Linux" if budget.group in groups else "not asked for"
+    return Row(budget.what, budget.must, not_measured=reason, guide=budget.guide)
 
 
 def _can_lab() -> bool:
@@ -121,6 +120,7 @@ def _parser() -> argparse.ArgumentParser:
         help="the lab to measure on; one that is there is used and stays, else it is made and taken away",
     )  # fmt: skip
     parser.add_argument("--write", metavar="FILE", help="write the page there")
+    parser.add_argument("--keep", metavar="FILE", help="keep the rows there, and take those it has along")
     parser.add_argument("--remark", metavar="TEXT", action="append", default=[], help="say that in the page")
     return parser
 

@@ -19,11 +19,6 @@ class Group(StrEnum):
     LEAVING = "leaving"
     ROLLING = "rolling"
 
-    @property
-    def needs_lab(self) -> bool:
-        """Whether machines have to be there."""
-        return self not in (Group.STARTUP, Group.WORKSPACE, Group.PLANNING)
-
 
 @dataclass(frozen=True, slots=True)
 class Budget:

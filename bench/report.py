@@ -14,7 +14,8 @@ What `make bench` measured, beside what is promised and beside what the guide's 
 _VERDICTS = f"""\
 A bound *holds*, is *over*, or is *missed*, which is over {MISSED_OVER} times as much. A figure is the
 median of its samples unless it says otherwise; of failures, the worst run counts. Ratios come from runs in
-turn with the peer. CI checks none of this: it counts imports and round trips, and never reads a clock.
+turn with the peer. The load is that of the minute in which a row was done: processes that want a core. CI
+checks none of this: it counts imports and round trips, and never reads a clock.
 """
 
 
@@ -24,20 +25,14 @@ class Report:
 
     date: str
     machine: Machine
-    load_before: float
-    load_after: float
     rows: tuple[Row, ...]
     remarks: tuple[str, ...] = ()
-
-    @property
-    def missed(self) -> tuple[Row, ...]:
-        """The rows that break a promise."""
-        return tuple(row for row in self.rows if row.verdict is Verdict.MISSED)
 
 
 def row_text(row: Row) -> str:
     """Return a row for the terminal: its name and bound, then a line for each figure."""
-    return "\n".join([f"{_plain(row.what)}  [{row.verdict}]", *_indented(_row_lines(row))])
+    load = "" if row.load is None else f", load {row.load:.1f}"
+    return "\n".join([f"{_plain(row.what)}  [{row.verdict}{load}]", *_indented(_row_lines(row))])
 
 
 def _row_lines(row: Row) -> Iterator[str]:
@@ -62,7 +57,7 @@ def page(report: Report) -> str:
             *(f"{remark}\n" for remark in report.remarks),
             _VERDICTS,
             *_table(
-                ["what", "must", "measured", "min – max", "n", ""],
+                ["what", "must", "measured", "min – max", "n", "", "load"],
                 [cells for row in report.rows if row.must for cells in _cells(row)],
             ),
             "",
@@ -82,19 +77,21 @@ def page(report: Report) -> str:
 
 
 def _where(report: Report) -> str:
-    loads = f"load {report.load_before:.1f} before and {report.load_after:.1f} after"
-    return f"{report.date}, {report.machine}; {loads}. Workstation and lab are this one machine."
+    return f"{report.date}, {report.machine}. Workstation and lab are this one machine."
 
 
 def _cells(row: Row) -> Iterator[Sequence[str]]:
     if not row.figures:
-        yield row.what, row.must, f"not measured: {row.not_measured}", "", "", ""
+        yield row.what, row.must, f"not measured: {row.not_measured}", "", "", "", ""
     for number, figure in enumerate(row.figures):
-        what, must = (row.what, row.must) if number == 0 else ("", "")
+        what, must, load = (row.what, row.must, _load(row)) if number == 0 else ("", "", "")
         verdict = "" if figure.verdict is Verdict.NO_BOUND else _marked(figure.verdict)
-        yield (
-            what, must, f"{figure.name}: {_value(figure)}", _range(figure), str(len(figure.samples)), verdict
-        )  # fmt: skip
+        measured = f"{figure.name}: {_value(figure)}"
+        yield what, must, measured, _range(figure), str(len(figure.samples)), verdict, load
+
+
+def _load(row: Row) -> str:
+    return "" if row.load is None else f"{row.load:.1f}"
 
 
 def _beside_guide(row: Row) -> str:

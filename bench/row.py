@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum, StrEnum
 
 MISSED_OVER = 1.5  # times the bound
@@ -84,7 +84,7 @@ class Row:
     how: str = ""
     not_measured: str = ""
     guide: str = ""  # the guide's own figure for the same thing
-    notes: tuple[str, ...] = field(default_factory=tuple)
+    load: float | None = None  # of the machine, when it had been measured
 
     @property
     def verdict(self) -> Verdict:

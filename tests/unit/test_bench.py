@@ -1,7 +1,10 @@
 """`make bench`: the verdicts, and the page; nothing is measured here."""
 
+from pathlib import Path
+
 import pytest
 
+from bench.kept import read_rows, write_rows
 from bench.machine import Machine
 from bench.report import Report, page, row_text
 from bench.row import Figure, Row, Statistic, Unit, Verdict
@@ -14,7 +17,7 @@ def figure(*samples: float, limit: float | None = 2, statistic: Statistic = Stat
 
 
 def report(*rows: Row) -> Report:
-    return Report("2026-01-02", MACHINE, 0.1, 1.25, rows)
+    return Report("2026-01-02", MACHINE, rows)
 
 
 @pytest.mark.parametrize(
@@ -61,15 +64,24 @@ def test_what_was_not_measured_is_said_with_its_reason() -> None:
     row = Row("x", "≤ 2 s", not_measured="the lab needs root on Linux")
 
     assert row_text(row).splitlines()[2] == "    not measured: the lab needs root on Linux"
-    assert "| x | ≤ 2 s | not measured: the lab needs root on Linux |  |  |  |" in page(report(row))
+    assert "| x | ≤ 2 s | not measured: the lab needs root on Linux |  |  |  |  |" in page(report(row))
+
+
+def test_rows_are_kept_as_they_are(tmp_path: Path) -> None:
+    kept = Row("x", "≤ 2 s", (figure(1, 2, statistic=Statistic.P95),), guide="20 s", how="by hand", load=1.25)
+
+    write_rows(tmp_path / "rows.json", [kept])
+
+    assert read_rows(tmp_path / "rows.json") == {"x": kept}
 
 
 def test_the_page_says_when_and_on_what_it_was_measured() -> None:
-    text = page(report(Row("a | b", "≤ 2 s", (figure(1), figure(4)), guide="20 s", how="by hand")))
+    row = Row("a | b", "≤ 2 s", (figure(1), figure(4)), guide="20 s", how="by hand", load=1.25)
+
+    text = page(report(row))
 
     assert "2026-01-02, 4 cores, 16 GiB, Debian GNU/Linux 12, Linux 6.1.0, Python 3.11.2" in text
-    assert "load 0.1 before and 1.2 after" in text
-    assert r"| a \| b | ≤ 2 s | whole process: 1.00 s | 1.00 s – 1.00 s | 1 | holds |" in text
-    assert "|  |  | whole process: 4.00 s | 4.00 s – 4.00 s | 1 | **missed** |" in text
+    assert r"| a \| b | ≤ 2 s | whole process: 1.00 s | 1.00 s – 1.00 s | 1 | holds | 1.2 |" in text
+    assert "|  |  | whole process: 4.00 s | 4.00 s – 4.00 s | 1 | **missed** |  |" in text
     assert r"| a \| b | 20 s | whole process: 1.00 s; whole process: 4.00 s |" in text
     assert "- a | b: by hand." in text
