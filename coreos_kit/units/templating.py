@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Mapping
+from functools import lru_cache
 
 from jinja2 import FunctionLoader, StrictUndefined, TemplateError, TemplateNotFound, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -13,20 +14,11 @@ MEND = "Mend the template at that line; its language is Jinja2."
 
 
 class Templates:
-    """The files of unit_templates/ by name; each is compiled once."""
+    """The files of unit_templates/ by name; each is compiled once, however often it is rendered."""
 
     def __init__(self, sources: Mapping[str, str]) -> None:
         self._sources = sources
-        # A template places values; it can't reach through them into Python, and so run commands here.
-        self._environment = ImmutableSandboxedEnvironment(
-            # The second value is what tracebacks call the file.
-            loader=FunctionLoader(lambda name: (sources[name], name, None) if name in sources else None),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            autoescape=False,
-        )
+        self._environment = _environment(tuple(sorted(sources.items())))
 
     def __contains__(self, name: str) -> bool:
         return name in self._sources
@@ -48,6 +40,22 @@ class Templates:
                 f"{FOLDER}/{_where(error, name, self._sources)}: {as_message(str(error))}",
                 hint=_hint(error, values),
             ) from error
+
+
+@lru_cache(maxsize=2)
+def _environment(sources: tuple[tuple[str, str], ...]) -> ImmutableSandboxedEnvironment:
+    # A deploy renders three times: to plan, under the lock, and to verify. Compiling is most of it.
+    texts = dict(sources)
+    # A template places values; it can't reach through them into Python, and so run commands here.
+    return ImmutableSandboxedEnvironment(
+        # The second value is what tracebacks call the file.
+        loader=FunctionLoader(lambda name: (texts[name], name, None) if name in texts else None),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
 
 
 def _where(error: Exception, name: str, sources: Mapping[str, str]) -> str:

@@ -28,6 +28,7 @@ from coreos_kit.testing.exec_line import exec_argv
 from coreos_kit.units import sidekick
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.render import desired_units, render_files
+from coreos_kit.units.templating import Templates
 from coreos_kit.units.unit_file import UnitFile
 
 REPOSITORY = Path(__file__).parents[2]
@@ -461,3 +462,12 @@ def test_ten_thousand_instances_share_their_texts(project: Project, cluster: Clu
 
     assert len(units) == 20001
     assert len({id(unit.text) for unit in units}) == 3
+
+
+def test_the_same_sources_are_compiled_once_for_all_who_render_them() -> None:
+    sources = {"x.service.j2": "{{ value }}"}
+
+    first, second = Templates(sources), Templates(dict(sources))
+
+    assert first._environment is second._environment
+    assert second.render("x.service.j2", {"value": 2}) == "2"
