@@ -16,6 +16,7 @@ from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.project import Cluster, MachineEntry, Project, Requirements, Service
 from coreos_kit.ops.render import read_sources
 from coreos_kit.planning import PlanOptions, change_of, plan
+from coreos_kit.planning.losses import losses_of
 from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.units.render import desired_units
 
@@ -41,7 +42,8 @@ def measure() -> Iterator[Row]:
         PLANNING.what,
         PLANNING.must,
         tuple(figures),
-        how=f"`planning.plan` alone; {SERVICES} services of {MACHINES - EVACUATED} instances with sidekicks, "
+        how="`planning.plan` alone, and once what each machine's loss would mean after it; "
+        f"{SERVICES} services of {MACHINES - EVACUATED} instances with sidekicks, "
         "one instance a machine, and one service without either that fills up to 10,000 units",
     )
 
@@ -58,6 +60,7 @@ def time_plans() -> Mapping[str, _Times]:
         "every unit changed": (site.changed, UNITS),
         "100 machines evacuated": (site.evacuated, -1),
         "half of the units removed": (site.halved, UNITS // 2),
+        "nothing to do, and each machine's loss": (site.unchanged_with_losses, 0),
     }
     return {name: _timed(action, changes) for name, (action, changes) in kinds.items()}
 
@@ -108,6 +111,12 @@ class _Site:
 
     def unchanged(self) -> Plan:
         return self._plan(self.desired, self.full, PlanOptions())
+
+    def unchanged_with_losses(self) -> Plan:
+        made = self.unchanged()
+        if len(losses_of(self.project.name, self.desired, self.full, made)) != MACHINES:
+            raise RuntimeError("the losses are not those of every machine")
+        return made
 
     def changed(self) -> Plan:
         changed = [

@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from functools import lru_cache
+from itertools import groupby, islice
 
 from coreos_kit.cli import output
 from coreos_kit.cli.settings import Settings
@@ -91,17 +92,19 @@ def _loss_body(loss: MachineLoss) -> Mapping[str, object]:
 
 def diff_of(change: UnitChange) -> Iterator[str]:
     """Return the unified diff of a unit that is replaced; nothing for one that is new or goes."""
-    if change.before is None or change.after is None or change.before == change.after:
+    if change.before is None or change.after is None:
         return
-    before, after = change.before, _as_bare_as(change.before, change.after)
+    if hunks := _hunks(change.before, change.after):
+        yield from (f"--- {change.machine}:{change.name}", f"+++ new {change.name}", *hunks)
+
+
+@lru_cache(maxsize=256)  # instances of a template share their texts
+def _hunks(text: str, wanted: str) -> tuple[str, ...]:
+    after = _as_bare_as(text, wanted)
     lines = difflib.unified_diff(
-        _without_stamp(before, beside=after),
-        _without_stamp(after, beside=before),
-        f"{change.machine}:{change.name}",
-        f"new {change.name}",
-        lineterm="",
+        _without_stamp(text, beside=after), _without_stamp(after, beside=text), lineterm=""
     )
-    yield from lines
+    return tuple(islice(lines, 2, None))
 
 
 def _without_stamp(text: str, *, beside: str) -> list[str]:
@@ -144,12 +147,12 @@ def _change_lines(changes: Sequence[UnitChange]) -> Iterator[str]:
     for change in changes:
         where = change.machine or "no machine"
         yield f"{_SIGNS[change.verb]} {change.verb} {change.name} on {where}: {change.reason}"
-        _, _, *diff = [*diff_of(change)] or ("", "")
-        first = shown.setdefault(tuple(diff), change.name)
-        if diff and first != change.name:
+        lines = tuple(diff_of(change))
+        first = shown.setdefault(lines[2:], change.name)
+        if lines and first != change.name:
             yield f"    the same diff as {first}"
         else:
-            yield from (f"    {line}" for line in diff_of(change))
+            yield from (f"    {line}" for line in lines)
 
 
 def _order_lines(waves: Sequence[Sequence[Step]]) -> Iterator[str]:

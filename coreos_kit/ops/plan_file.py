@@ -55,7 +55,7 @@ def record_of(session: Session, prepared: Prepared, options: PlanOptions) -> Pla
         scheduler=f"fleet {fleet.version}".rstrip() if fleet else "",
         seal="",
     )
-    return replace(record, seal=_seal(msgspec.to_builtins(record)))
+    return replace(record, seal=seal_of(msgspec.to_builtins(record)))
 
 
 def _desired_digest(project: str, *, has_key: bool) -> Callable[[str], Digest]:
@@ -93,7 +93,7 @@ def read_plan(path: Path) -> PlanRecord:
             raise _refused(path, f"is no plan of coreos-kit plan --out: its schema is not {SCHEMA}")
         if raw.get("kit") != __version__:
             raise _refused(path, f"was made by coreos-kit {raw.get('kit')}, and this is {__version__}")
-        if raw.get("seal") != _seal(raw):
+        if raw.get("seal") != seal_of(raw):
             raise _refused(path, "has been edited since coreos-kit plan --out wrote it")
         return msgspec.json.decode(data, type=PlanRecord)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -133,7 +133,7 @@ def _listed(changed: Sequence[str]) -> list[str]:
     return [*changed[:_MOST_SHOWN], *([f"and {more} more differences"] if more > 0 else [])]
 
 
-def _seal(record: Mapping[str, Any]) -> Digest:
+def seal_of(record: Mapping[str, Any]) -> Digest:
     """Return the digest of everything but itself: it tells an edit by hand, and keeps nobody from one."""
     import msgspec
 

@@ -25,29 +25,31 @@ def losses_of(
 ) -> tuple[MachineLoss, ...]:
     """Say for each machine what would become of its units, once the plan stands; in the machines' order.
 
-    Beyond what is planned nothing is assumed to change. Under fleet the same happens by itself.
+    Beyond what is planned nothing is assumed to change; what is held still serves nobody and goes nowhere.
+    Under fleet the same happens by itself.
     """
     options = options_under_scheduler(observed, options or PlanOptions())
     staying = {name: machine for name, machine in observed.machines.items() if name not in options.evacuate}
     id_of = {name: machine.machine_id for name, machine in staying.items()}
     name_of = {id_: name for name, id_ in id_of.items()}
     wanted = {unit.name for unit in desired}
+    still = options.held_units & wanted
     units = [
         PlacementUnit(unit.name, Requirements.of(unit.name, unit.text))
         for unit in desired
-        if unit.name in made.placements
+        if unit.name in made.placements and unit.name not in still
     ]
     found = losses(
         units,
         [Machine(machine.machine_id, machine.private_ip, machine.metadata) for machine in staying.values()],
         _placed(units, made, id_of),
         standing={
-            machine.machine_id: tuple(standing_on(project, wanted, machine, observed))
+            machine.machine_id: tuple(standing_on(project, wanted - still, machine, observed, still))
             for machine in staying.values()
         },
         closed=closed_to_new(staying, observed, options),
     )
-    services = _Services(desired, made)
+    services = _Services([unit for unit in desired if unit.name not in still], made)
     by_name = {name_of[id_]: loss for id_, loss in found}
     return tuple(_named(name, by_name[name], name_of, services) for name in sorted(by_name))
 

@@ -1,16 +1,51 @@
 """The record of a plan: the same for the same, and without a trace of a secret."""
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from coreos_kit import __version__
 from coreos_kit.errors import Refused
+from coreos_kit.model.plan_record import PlanRecord, RecordedOptions
 from coreos_kit.model.secret import RegistryLogin
-from coreos_kit.ops.plan_file import prepare_as_recorded, read_plan, record_of, write_plan
+from coreos_kit.ops.plan_file import (
+    SCHEMA,
+    prepare_as_recorded,
+    read_plan,
+    record_of,
+    seal_of,
+    write_plan,
+)
 from coreos_kit.planning import PlanOptions
+from coreos_kit.planning.recording import differences, made_otherwise
 from tests.unit.test_deploy_secrets import PASSWORD, Site, deployed, site
 
 __all__ = ["deployed", "site"]
+
+EMPTY = PlanRecord(
+    schema=SCHEMA,
+    kit=__version__,
+    project="web",
+    cluster="lab",
+    options=RecordedOptions((), (), ()),
+    waves=(),
+    placements={},
+    environments={},
+    files={},
+    images={},
+    notes=(),
+    desired={},
+    machines={},
+    unreachable=(),
+    scheduler="",
+    seal="",
+)
 
 
 def kept(site: Site, tmp_path: Path) -> Path:
@@ -76,3 +111,35 @@ def test_a_secret_that_no_unit_names_by_its_content_is_a_change_as_well(
     assert all(
         detail.endswith("other secret files would be written or removed") for detail in refused.value.details
     )
+
+
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.text(max_size=5)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def read_or_refused(raw: Mapping[str, object]) -> PlanRecord | str:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "plan.json"
+        path.write_bytes(msgspec.json.encode(raw))
+        try:
+            return read_plan(path)
+        except Refused as refused:
+            return str(refused)
+
+
+@given(st.sampled_from([field.name for field in fields(PlanRecord)]), JSON)
+def test_a_file_of_anybodys_is_read_or_refused_whatever_it_says(key: str, value: object) -> None:
+    raw = {**msgspec.to_builtins(EMPTY), key: value}
+    raw["seal"] = seal_of(raw) if key != "seal" else value
+
+    read = read_or_refused(raw)
+
+    if isinstance(read, str):
+        assert read.endswith("; nothing was touched")
+    else:
+        assert msgspec.json.decode(msgspec.json.encode(read))[key] == value
+        assert all(difference.strip() for difference in differences(EMPTY, read))
+        assert made_otherwise(EMPTY, read) is made_otherwise(read, EMPTY)

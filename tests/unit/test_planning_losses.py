@@ -75,6 +75,19 @@ def test_a_machine_that_is_skipped_takes_nothing_and_is_no_place_to_fall_back_on
     )
 
 
+def test_a_unit_that_is_held_still_goes_nowhere_and_serves_nobody() -> None:
+    site = Site(3)
+    site.deploy(pairs(7777, 8888))
+    held = PlanOptions(held_units=frozenset(unit.name for unit in pairs(8888)))
+    observed = site.fake.observe([])
+    made = plan("web", site.cluster, pairs(7777, 8888), observed, held)
+
+    found = {loss.machine: loss for loss in losses_of("web", pairs(7777, 8888), observed, made, held)}
+
+    assert (found["core-1"].down, set(found["core-1"].moves.values())) == (("apache",), {"core-3"})
+    assert found["core-2"] == MachineLoss("core-2", {}, {})
+
+
 def test_the_machines_that_keep_a_unit_off_are_counted_where_they_are_many() -> None:
     found = losses(Site(7), [main(instance) for instance in range(1, 8)])
 
