@@ -13,6 +13,7 @@ from coreos_kit.model.project import (
     LoadBalancer,
     Registration,
     Requirements,
+    Rollout,
     Service,
 )
 
@@ -64,6 +65,7 @@ def service_of(found: Entry) -> Service:
         requirements=_requirements(fields),
         health=_health(fields.get("health", {}), has_port="container_port" in fields),
         registration=None if registration is None else _registration(found.name, registration),
+        rollout=Rollout(**fields.get("rollout", {})),
         **_given(fields, "env", "secrets", "volumes", "run_args", "stop_timeout_s", "stop_signal"),
     )
 

@@ -54,6 +54,12 @@ REGISTRATION = {
     "drain_s": integer(0, 3600),
 }
 
+ROLLOUT = {
+    "max_unavailable": integer(1, 100),
+    "pause_s": integer(0, 3600),
+    "allow_downtime": boolean,
+}
+
 CONFD = {"path": words.path, "url": words.url, "sha256": words.sha256}
 
 # What every unit may ask of its machine, and every container of docker.
@@ -77,6 +83,7 @@ SERVICE = _UNIT | {
     "stop_signal": one_of(STOP_SIGNALS),
     "health": table(HEALTH),
     "registration": table(REGISTRATION),
+    "rollout": table(ROLLOUT),
 }
 
 LOAD_BALANCER = _UNIT | {

@@ -67,6 +67,15 @@ class Requirements:
 
 
 @dataclass(frozen=True, slots=True)
+class Rollout:
+    """How the running instances of a service are changed."""
+
+    max_unavailable: int = 1  # instances that may be down at the same time
+    pause_s: int = 0  # between the last one that is back and the next
+    allow_downtime: bool = False  # whether all of them may be down
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """A template unit that runs a container, with its instances in the configured order."""
 
@@ -84,6 +93,7 @@ class Service:
     stop_signal: str = ""
     health: Health = field(default_factory=Health)
     registration: Registration | None = None
+    rollout: Rollout = field(default_factory=Rollout)
 
     @property
     def template(self) -> UnitName:

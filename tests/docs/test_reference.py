@@ -17,7 +17,7 @@ from coreos_kit.config.findings import Findings, Place
 from coreos_kit.errors import InvalidConfig, KitError
 from coreos_kit.model.chain import LinkName
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import Health, LoadBalancer, Registration, Service
+from coreos_kit.model.project import Health, LoadBalancer, Registration, Rollout, Service
 from coreos_kit.ops.build_context import build_context
 from coreos_kit.ops.hooks import FOLDER, HookName
 from coreos_kit.units.values import extra_values
@@ -31,6 +31,7 @@ KEYS: dict[str, Mapping[str, Any]] = {
     "SERVICE": schema.SERVICE,
     "HEALTH": schema.HEALTH,
     "REGISTRATION": schema.REGISTRATION,
+    "ROLLOUT": schema.ROLLOUT,
     "LOAD_BALANCER": schema.LOAD_BALANCER,
     "CONFD": schema.CONFD,
     "CLUSTER": schema.CLUSTER | dict.fromkeys(schema.CLUSTER_TABLES),
@@ -40,7 +41,13 @@ KEYS: dict[str, Mapping[str, Any]] = {
     "SECRET": schema.SECRET,
     "REGISTRY": schema.REGISTRY,
 }
-VALUES = {"SERVICE": Service, "HEALTH": Health, "REGISTRATION": Registration, "LOAD_BALANCER": LoadBalancer}
+VALUES = {
+    "SERVICE": Service,
+    "HEALTH": Health,
+    "REGISTRATION": Registration,
+    "ROLLOUT": Rollout,
+    "LOAD_BALANCER": LoadBalancer,
+}
 
 
 def commands() -> Iterator[tuple[str, set[str]]]:
@@ -124,7 +131,7 @@ def test_bounds_and_words_that_are_shown_are_those_that_are_accepted(name: str) 
 def test_defaults_that_are_shown_are_those_of_the_values(name: str) -> None:
     shown = {codes(row[0])[0]: codes(row[2])[0] for row in table("keys", name) if codes(row[2])}
     plain = {
-        field.name: str(field.default)
+        field.name: str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
         for field in dataclasses.fields(VALUES[name])
         if field.name in KEYS[name] and isinstance(field.default, str | int) and field.default != ""
     }

@@ -18,6 +18,7 @@ from coreos_kit.model.project import (
     MachineEntry,
     Registration,
     Requirements,
+    Rollout,
     Service,
     Watcher,
 )
@@ -54,6 +55,10 @@ key = "ip-port"
 ttl_s = 20
 renew_s = 5
 drain_s = 3
+
+[services.api.rollout]
+max_unavailable = 2
+pause_s = 15
 
 [services.worker]
 image = "worker"
@@ -108,6 +113,7 @@ env = { LOG = "debug" }
 secrets = { TOKEN = "db" }
 health = { fall = 5 }
 registration = { ttl_s = 60 }
+rollout = { allow_downtime = true }
 
 [clusters.production.load_balancers.proxy]
 bind = "any"
@@ -224,6 +230,7 @@ def test_a_clusters_overrides_replace_values_and_merge_into_tables() -> None:
         stop_signal="SIGQUIT",
         health=Health(kind=HealthKind.TCP, timeout_s=1, fall=5),
         registration=Registration("/shop/api", KeyForm.IP_PORT, ttl_s=60, renew_s=5, drain_s=3),
+        rollout=Rollout(max_unavailable=2, pause_s=15, allow_downtime=True),
     )
     balancer = project.clusters["production"].load_balancers[0]
     assert (balancer.bind, balancer.port, balancer.watcher) == (Bind.ANY, 8000, Watcher.KIT)
@@ -401,7 +408,7 @@ def test_an_error_that_an_override_makes_is_told_at_the_override() -> None:
     text = EVERYTHING.replace("registration = { ttl_s = 60 }", "registration = { renew_s = 10 }")
 
     assert refusals(text) == (
-        "coreos-kit.toml:83: clusters.production.services.api.registration.renew_s: found 10; allowed:"
+        "coreos-kit.toml:87: clusters.production.services.api.registration.renew_s: found 10; allowed:"
         " less than half of ttl_s, which is 20",
     )
 

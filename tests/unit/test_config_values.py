@@ -129,6 +129,9 @@ def refusals(section: str, key: str, value: str) -> list[str]:
         ("services.web.registration", "ttl_s", "2", "2", "an integer from 3 to 86400"),
         ("services.web.registration", "renew_s", "0", "0", "an integer from 1 to 3600"),
         ("services.web.registration", "drain_s", "-1", "-1", "an integer from 0 to 3600"),
+        ("services.web.rollout", "max_unavailable", "0", "0", "an integer from 1 to 100"),
+        ("services.web.rollout", "pause_s", "-1", "-1", "an integer from 0 to 3600"),
+        ("services.web.rollout", "allow_downtime", "1", "1", "true or false"),
         # Balancers
         ("load_balancers.lb", "port", "true", "true", PORT),
         ("load_balancers.lb", "confd_interval_s", "0", "0", "an integer from 1 to 3600"),
