@@ -195,6 +195,14 @@ class Check:
     timeout_s: int = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A machine, looked at once more in the middle of a deploy."""
+
+    boot_id: str
+    digests: Mapping[UnitName, str]  # sha256 of each unit's file; "" where there is none
+
+
 class ClusterDriver(Protocol):
     """Somewhere units run: fleet, or plain systemd on machines reached over SSH."""
 
@@ -231,6 +239,17 @@ class ClusterDriver(Protocol):
 
         Comes back early when a unit has failed. One round trip, however long it takes.
         """
+        ...
+
+    def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
+        """Have sidekicks deregister and stay out, until `let_in` or a restart, and look at files of units.
+
+        Returns when they have been asked. One that does not run is left alone. One round trip; safe to repeat.
+        """
+        ...
+
+    def let_in(self, machine: str, sidekicks: Sequence[UnitName]) -> None:
+        """Have sidekicks register again once their units are well; those that were not held out go on."""
         ...
 
 

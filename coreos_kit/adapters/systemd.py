@@ -4,26 +4,20 @@ An instance is a full file of its own under /etc/systemd/system, as fleet does i
 compared and replaced alone. What a machine is asked costs one round trip; it is asked by constant scripts.
 """
 
-import contextlib
 import io
-import ipaddress
-import json
-import math
 import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from coreos_kit.adapters.answers import Line, properties, read_answer, understood
-from coreos_kit.adapters.archive import files_of
 from coreos_kit.adapters.scripts import script
-from coreos_kit.errors import CommandFailed, InvalidUnit, KitError
-from coreos_kit.model.cluster import Observation, ObservedContainer, ObservedMachine, ObservedUnit
+from coreos_kit.adapters.snapshot import read_machine
+from coreos_kit.errors import KitError
+from coreos_kit.model.cluster import Observation, ObservedMachine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, MachineEntry
 from coreos_kit.parallel import on_each
-from coreos_kit.ports import Change, Check, Runner, UnitOutcome
-from coreos_kit.units.ownership import owner_of
+from coreos_kit.ports import Change, Check, Glance, Runner, UnitOutcome
 
 OBSERVE_TIMEOUT_S = 30
 APPLY_TIMEOUT_S = 300
@@ -94,6 +88,29 @@ class SystemdDriver:
             line.key == "backend" and line.word() == "yes" for line in lines
         )
 
+    def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
+        """Signal and look in one go; see `ports.ClusterDriver.hold_out`."""
+        return self._signal(machine, "USR1", sidekicks, look_at)
+
+    def let_in(self, machine: str, sidekicks: Sequence[UnitName]) -> None:
+        """See `ports.ClusterDriver.let_in`."""
+        self._signal(machine, "USR2", sidekicks, ())
+
+    def _signal(
+        self, machine: str, signal: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]
+    ) -> Glance:
+        completed = self.runners[machine].run_script(
+            script("signal"),
+            [signal, str(len(sidekicks)), *(str(name) for name in (*sidekicks, *look_at))],
+            root=True,
+            timeout_s=OBSERVE_TIMEOUT_S,
+        )
+        lines = read_answer(machine, completed)
+        with understood(machine):
+            seen = {UnitName.parse(line.word()): line.word(1) for line in lines if line.key == "digest"}
+            said = {line.key: line for line in lines}
+            return Glance(said["boot-id"].word(), {name: seen.get(name, "") for name in look_at})
+
     def _observe_machine(self, entry: MachineEntry, names: list[str]) -> ObservedMachine:
         profile = self.cluster.profile
         completed = self.runners[entry.name].run_script(
@@ -118,135 +135,6 @@ def change_as_tar(change: Change) -> bytes:
             member.size, member.mode = len(content), 0o644
             tar.addfile(member, io.BytesIO(content))
     return packed.getvalue()
-
-
-def read_machine(entry: MachineEntry, private_network: str, lines: tuple[Line, ...]) -> ObservedMachine:
-    """Read what observe.sh printed; raises `CommandFailed` where it contradicts itself or makes no sense."""
-    with understood(entry.name):
-        return _machine(entry, private_network, lines)
-
-
-def _machine(entry: MachineEntry, private_network: str, lines: tuple[Line, ...]) -> ObservedMachine:
-    said = {line.key: line for line in lines}
-    addresses = [line.split()[3].split("/")[0] for line in said["addresses"].text().splitlines()]
-    return ObservedMachine(
-        name=entry.name,
-        machine_id=said["machine-id"].word(),
-        boot_id=said["boot-id"].word(),
-        private_ip=entry.private_ip or _inside(addresses, private_network),
-        public_ip=entry.public_ip or _source_address(said["route"].text()),
-        metadata=entry.metadata,
-        units=tuple(_units(entry.name, lines)),
-        containers=tuple(_containers(said)),
-        environment=said["environment"].text() if "environment" in said else None,
-        clock=_clock(said["clock"].word()),
-        release=said["release"].text(),
-        engine_error=said["engine-error"].text().strip() if "engine-error" in said else "",
-        etcd_state=said["etcd"].word(),
-    )
-
-
-def _clock(text: str) -> float:
-    clock = float(text)
-    if not math.isfinite(clock):
-        raise ValueError(f"{text} is no time")
-    return clock
-
-
-def _units(machine: str, lines: tuple[Line, ...]) -> Iterator[ObservedUnit]:
-    names = [line.word() for line in lines if line.key == "unit"]
-    files = files_of(next((line.decoded() for line in lines if line.key == "files"), b""))
-    fleets = files_of(next((line.decoded() for line in lines if line.key == "fleet-files"), b""))
-    shown = next((line.text() for line in lines if line.key == "show"), "")
-    blocks = [properties(block) for block in shown.split("\n\n") if block.strip()]
-    if len(blocks) != len(names):
-        raise CommandFailed(
-            f"{machine}: systemctl told of {len(blocks)} units, not of {len(names)}",
-            machine=machine,
-            output=shown,
-        )
-    for text_name, block in zip(names, blocks, strict=True):
-        text, written = files.get(text_name, (None, 0.0))
-        if text is None and block.get("LoadState") == "not-found":
-            continue
-        try:
-            name = UnitName.parse(text_name)
-        except InvalidUnit:
-            continue  # marked as the kit's by somebody else: the kit never makes such a name
-        owner = owner_of(text or "")
-        yield ObservedUnit(
-            name=name,
-            machine=machine,
-            text=text,
-            load_state=block.get("LoadState", ""),
-            active_state=block.get("ActiveState", ""),
-            sub_state=block.get("SubState", ""),
-            fragment_path=block.get("FragmentPath", ""),
-            needs_reload=block.get("NeedDaemonReload") == "yes",
-            restarts=int(block.get("NRestarts") or 0),
-            since=block.get("ActiveEnterTimestamp", ""),
-            project=owner.project,
-            service=owner.service,
-            own_file=fleets[text_name][0] if text_name in fleets else None,
-            drop_ins=_drop_ins(name, block.get("DropInPaths", "")),
-            is_older_than_file=_seconds(block.get("ActiveEnterTimestamp", "")) < written,
-        )
-
-
-def _seconds(timestamp: str) -> float:
-    """Read what systemd prints of a moment; one that never was, or can't be read, is later than any file."""
-    try:
-        moment = datetime.strptime(timestamp, "%a %Y-%m-%d %H:%M:%S UTC")
-    except ValueError:
-        return math.inf
-    return moment.replace(tzinfo=UTC).timestamp()
-
-
-def _drop_ins(name: UnitName, paths: str) -> tuple[str, ...]:
-    """Return the drop-ins that are this unit's or its template's; one for all services is the system's."""
-    own = {f"{name}.d"} | ({f"{name.template}.d"} if name.is_instance else set())
-    return tuple(path for path in paths.split() if path.rpartition("/")[0].rpartition("/")[2] in own)
-
-
-def _containers(said: Mapping[str, Line]) -> Iterator[ObservedContainer]:
-    listed = said["containers"].text() if "containers" in said else ""
-    labels = dict(_labels(said["labels"].text())) if "labels" in said else {}
-    for line in listed.splitlines():
-        name, id_, status, image, ports = (line.split("\t") + [""] * 5)[:5]
-        project, unit = labels.get(id_, ("", ""))
-        yield ObservedContainer(name, id_, container_state(status), image, ports, project, unit)
-
-
-def _labels(shown: str) -> Iterator[tuple[str, tuple[str, str]]]:
-    """Read `ID "project" "unit"` lines; an engine that prints something else has told of no label."""
-    for line in shown.splitlines():
-        id_, _, values = line.partition(" ")
-        with contextlib.suppress(ValueError):
-            project, end = json.JSONDecoder().raw_decode(values)
-            unit = json.loads(values[end:])
-            yield id_, (str(project or ""), str(unit or ""))
-
-
-def container_state(status: str) -> str:
-    """Read the STATUS column, which every docker and podman has: `Up 3 minutes (Paused)` is paused."""
-    if status.endswith("(Paused)"):
-        return "paused"
-    word = status.split(" ", 1)[0].lower()
-    return "running" if word == "up" else word
-
-
-def _inside(addresses: list[str], network: str) -> str:
-    if not network:
-        return ""
-    return next((a for a in addresses if ipaddress.ip_address(a) in ipaddress.ip_network(network)), "")
-
-
-def _source_address(route: str) -> str:
-    words = route.split()
-    found = words[words.index("src") + 1] if "src" in words[:-1] else ""
-    with contextlib.suppress(ValueError):
-        return str(ipaddress.IPv4Address(found))
-    return ""
 
 
 def read_outcomes(machine: str, lines: tuple[Line, ...]) -> tuple[UnitOutcome, ...]:

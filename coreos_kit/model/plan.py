@@ -68,6 +68,20 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class Downtime:
+    """A service, or a balancer, of which at one point of a plan nothing serves."""
+
+    service: str
+    units: tuple[tuple[UnitName, str], ...]  # what stops at that point, each with its machine
+    is_allowed: bool = False  # by the configuration; a balancer that stands alone can't change otherwise
+
+    def __str__(self) -> str:
+        """Say it as one sentence without its full stop."""
+        stopping = ", ".join(f"{unit} on {machine}" for unit, machine in self.units)
+        return f"{self.service} will be down while {stopping} changes: nothing else of it serves"
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """The waves of a deploy: the steps of a wave run at once, on different machines, wave after wave."""
 
@@ -77,6 +91,7 @@ class Plan:
     files: Mapping[str, FileNames] = field(default_factory=dict)  # machine -> secret files, names only
     digests: Mapping[str, str] = field(default_factory=dict)  # image reference -> digest
     stuck: Mapping[UnitName, Sequence[str]] = field(default_factory=dict)  # what a drain leaves: machine: why
+    downtimes: tuple[Downtime, ...] = ()
     notes: tuple[str, ...] = ()  # what the operator should know, though nothing is done about it
 
     @property

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.project import Cluster
+from coreos_kit.planning.downtime import downtimes_of, rollout_notes
 from coreos_kit.planning.environments import environment_text, environments_of
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.placing import Placed, place_units, stale_units
@@ -48,7 +49,10 @@ def plan(
     placed = place_units(project, desired, observed, options)
     stale = stale_units(project, desired, placed, observed, options)
     refuse_vanishing_services(cluster, desired, stale, options)
-    waves = waves_of([unit for unit in desired if unit.name not in placed.still], placed, stale, usable)
+    at_a_time = {service.name: service.rollout.max_unavailable for service in cluster.services}
+    moving = [unit for unit in desired if unit.name not in placed.still]
+    waves = waves_of(moving, placed, stale, usable, at_a_time)
+    downtimes = downtimes_of(cluster, desired, observed, waves)
     touched = {machine for machines in placed.machines.values() for machine in machines}
     return Plan(
         waves=waves,
@@ -56,7 +60,9 @@ def plan(
         environments=environments_of(cluster, [usable[name] for name in sorted(touched & set(usable))]),
         digests=dict(digests or {}),
         stuck=placed.stuck,
+        downtimes=downtimes,
         notes=(
+            *rollout_notes(cluster, waves, downtimes),
             *notes_of(placed, observed, options if observed.scheduler is None else PlanOptions()),
             *scheduler_notes(desired, observed, asked),
         ),

@@ -1,4 +1,7 @@
-"""The order of the work: what goes, what is new (all machines at once), then one instance after the other."""
+"""The order of the work: what goes, what is new (all machines at once), then one instance after the other.
+
+Why this order: docs/decisions/rolling.md.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,7 +10,9 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Step, UnitChange, UnitKind, Verb
+from coreos_kit.model.project import DISCOVERY_SUFFIX
 from coreos_kit.planning.placing import Placed
+from coreos_kit.planning.turns import Run, in_turn
 from coreos_kit.ports import Change
 from coreos_kit.units.fleet_hash import fleet_hash
 from coreos_kit.units.ownership import owner_of
@@ -18,16 +23,12 @@ def waves_of(
     placed: Placed,
     stale: Sequence[ObservedUnit],
     usable: Mapping[str, ObservedMachine],
+    at_a_time: Mapping[str, int],
 ) -> tuple[tuple[Step, ...], ...]:
-    """Order the work: what goes, what is new (all machines at once), then one instance after the other."""
+    """Order the work; `at_a_time` says of how many instances a service can do without, 1 where it does not."""
     moved = {unit.name: unit.machine for unit in stale if unit.name in placed.machines}
     created: dict[str, list[UnitChange]] = defaultdict(list)
-    one_by_one: list[Step] = []
-    gone = _by_machine(
-        UnitChange(unit.name, Verb.REMOVE, unit.machine, "no longer configured", before=unit.text)
-        for unit in stale
-        if unit.name not in moved
-    )
+    runs: list[Run] = []
     # By the ten thousand units: what stands where is looked up, never searched for.
     standing = {name: {unit.name: unit for unit in machine.units} for name, machine in usable.items()}
     leaving_of: dict[UnitName, list[ObservedUnit]] = defaultdict(list)
@@ -47,7 +48,8 @@ def waves_of(
                 old for unit in reversed(here) for old in leaving_of[unit.name] if old.machine != machine
             ]
             if leaving:
-                one_by_one += _moves(changes, leaving, machine)
+                steps = tuple(_moves(changes, leaving, machine))
+                runs.append(Run(here[0], steps, serves=any(unit.is_active for unit in leaving)))
             elif (
                 changes
                 and all(change.verb is Verb.CREATE for change in changes)
@@ -55,13 +57,40 @@ def waves_of(
             ):
                 created[machine] += changes
             elif changes:
-                one_by_one.append(_together(machine, changes, here))
+                serves = any(unit.name in present and present[unit.name].is_active for unit in here)
+                runs.append(Run(here[0], (_together(machine, changes, here),), serves=serves))
     waves = [
-        tuple(gone),
+        *_removals([unit for unit in stale if unit.name not in moved]),
         tuple(Step(machine, tuple(changes)) for machine, changes in sorted(created.items())),
-        *((step,) for step in one_by_one),
+        *in_turn(runs, at_a_time),
     ]
     return tuple(wave for wave in waves if wave)
+
+
+def _removals(gone: Sequence[ObservedUnit]) -> Iterator[tuple[Step, ...]]:
+    """Take what is registered away one instance after the other; before that, at once, whatever is not."""
+    groups: dict[tuple[str, str, str], list[ObservedUnit]] = defaultdict(list)
+    for unit in gone:
+        groups[unit.machine, unit.service, unit.name.instance or unit.name.prefix].append(unit)
+    one_by_one: list[list[ObservedUnit]] = []
+    at_once: list[ObservedUnit] = []
+    for group in groups.values():
+        if any(is_registering(unit) for unit in group):
+            one_by_one.append(group)
+        else:
+            at_once += group
+    yield tuple(_by_machine(_removal(unit) for unit in at_once))
+    for group in one_by_one:
+        yield tuple(_by_machine(_removal(unit) for unit in group))
+
+
+def is_registering(unit: ObservedUnit) -> bool:
+    """Whether a unit is a sidekick that runs; told by its name, since it may be configured no more."""
+    return unit.is_active and unit.name.prefix == f"{unit.service}{DISCOVERY_SUFFIX}"
+
+
+def _removal(unit: ObservedUnit) -> UnitChange:
+    return UnitChange(unit.name, Verb.REMOVE, unit.machine, "no longer configured", before=unit.text)
 
 
 def _groups(desired: Sequence[DesiredUnit]) -> Iterator[list[DesiredUnit]]:

@@ -4,6 +4,7 @@ Sidekicks register when they start and deregister when they stop, the balancer f
 happens by itself. What it claims is shown on real machines by the contract suites.
 """
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from coreos_kit.errors import CommandFailed, KitError, Unreachable
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedContainer, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, EtcdApi, Registration
-from coreos_kit.ports import Change, Check, Probe, ProbeOrder, UnitOutcome
+from coreos_kit.ports import Change, Check, Glance, Probe, ProbeOrder, UnitOutcome
 from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.units.ownership import owner_of
 
@@ -32,6 +33,8 @@ class FakeMachine:
     is_down: bool = False
     started: dict[UnitName, str] = field(default_factory=dict)  # the text that each was started from
     strays: list[ObservedContainer] = field(default_factory=list)  # containers that no unit runs
+    held_out: set[UnitName] = field(default_factory=set)  # sidekicks that run and stay out of etcd
+    boot_id: str = "b" * 8
 
 
 @dataclass(slots=True)
@@ -117,6 +120,7 @@ class FakeCluster:
             if names:
                 self.log.append(f"{machine.name}: {verb} {' '.join(str(name) for name in names)}")
         machine.active -= {*change.stop, *self._bound_to(machine, change.stop)}
+        machine.held_out &= machine.active
         for name in change.remove:
             machine.files.pop(name, None)
         machine.files |= change.write
@@ -142,6 +146,19 @@ class FakeCluster:
         del checks, timeout_s
         there = self._up(machine)
         return tuple(_outcome(there, name) for name in units), all(name in there.active for name in units)
+
+    def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
+        """See `ports.ClusterDriver.hold_out`."""
+        there = self._up(machine)
+        if sidekicks:
+            self.log.append(f"{machine}: hold out {' '.join(map(str, sidekicks))}")
+        there.held_out |= there.active.intersection(sidekicks)
+        return Glance(there.boot_id, {name: _digest(there.files.get(name)) for name in look_at})
+
+    def let_in(self, machine: str, sidekicks: Sequence[UnitName]) -> None:
+        """See `ports.ClusterDriver.let_in`."""
+        self._up(machine).held_out.difference_update(sidekicks)
+        self.log.append(f"{machine}: let in {' '.join(map(str, sidekicks))}")
 
     # The prober
 
@@ -210,7 +227,7 @@ class FakeCluster:
             for service in self.cluster.services
             if service.registration and service.sidekick
             for name in sorted(machine.active)
-            if name.is_instance and name.template == service.sidekick
+            if name.is_instance and name.template == service.sidekick and name not in machine.held_out
         ]
 
     def _answers(self, address: str) -> bool:
@@ -297,7 +314,7 @@ def _snapshot(machine: FakeMachine) -> ObservedMachine:
     return ObservedMachine(
         name=machine.name,
         machine_id=machine.machine_id,
-        boot_id="b" * 8,
+        boot_id=machine.boot_id,
         private_ip=machine.private_ip,
         public_ip=machine.public_ip,
         metadata=machine.metadata,
@@ -308,6 +325,10 @@ def _snapshot(machine: FakeMachine) -> ObservedMachine:
         ),
         environment=machine.environment,
     )
+
+
+def _digest(text: str | None) -> str:
+    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _outcome(machine: FakeMachine, name: UnitName) -> UnitOutcome:

@@ -1,5 +1,6 @@
 """What every `ports.ClusterDriver` promises; each kind imports it and brings a fixture `opened`."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -34,6 +35,8 @@ SIDEKICK_TEXT = text_of(
     fleet="MachineOf=kitmain@%i.service\n",
 )
 PLAIN_TEXT = text_of("kitplain")
+LOOP = "/bin/bash -c 'trap : USR1 USR2; while :; do sleep 1 & wait $$!; done'"
+HEEDING_TEXT = SIDEKICK_TEXT.replace("/bin/sleep 1000", LOOP)
 FAILING_TEXT = text_of("kitplain").replace("/bin/sleep 1000", "/bin/false")
 
 
@@ -195,3 +198,37 @@ def test_waiting_says_whether_it_came_true(driver: ClusterDriver) -> None:
 
     assert up
     assert [found.active_state for found in outcomes] == ["active"]
+
+
+def test_a_sidekick_that_is_held_out_and_let_in_runs_on(driver: ClusterDriver) -> None:
+    main, _ = start(driver, {MAIN: MAIN_TEXT, SIDEKICK: HEEDING_TEXT})
+    before = units(driver)
+
+    driver.hold_out(main.machine, [SIDEKICK], [])
+    held = units(driver)
+    driver.let_in(main.machine, [SIDEKICK])
+
+    assert held == units(driver) == before
+
+
+def test_holding_out_what_does_not_run_is_no_error(driver: ClusterDriver) -> None:
+    driver.hold_out("core-1", [SIDEKICK], [])
+    driver.let_in("core-1", [SIDEKICK])
+
+    assert units(driver) == {}
+
+
+def test_whoever_is_held_out_has_the_boot_that_was_observed(driver: ClusterDriver) -> None:
+    seen = driver.observe([]).machines["core-2"].boot_id
+
+    assert driver.hold_out("core-2", [], []).boot_id == seen
+
+
+def test_a_glance_tells_the_files_that_stand_from_those_that_do_not(driver: ClusterDriver) -> None:
+    (outcome,) = start(driver, {PLAIN: PLAIN_TEXT})
+    is_scheduled = driver.observe([]).scheduler is not None
+
+    glance = driver.hold_out(outcome.machine, [], [PLAIN, MAIN])
+
+    of_plain = "" if is_scheduled else hashlib.sha256(PLAIN_TEXT.encode()).hexdigest()
+    assert glance.digests == {PLAIN: of_plain, MAIN: ""}

@@ -18,7 +18,7 @@ from coreos_kit.model.cluster import Observation, ObservedMachine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry
-from coreos_kit.ports import Check, Completed, Runner, UnitOutcome
+from coreos_kit.ports import Check, Completed, Glance, Runner, UnitOutcome
 from coreos_kit.testing.fleetctl import Fleetctl, StateFolder
 from coreos_kit.testing.fleetctl.__main__ import WallClock
 
@@ -95,6 +95,13 @@ class DoubleMachines:
                 outcomes = tuple(UnitOutcome(unit, machine, *state, "") for unit, state in states.items())
                 return outcomes, all(state[0] == "active" for state in states.values())
             time.sleep(0.05)
+
+    def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
+        del machine, sidekicks  # the double's units are processes that heed no signal
+        return Glance("b", dict.fromkeys(look_at, ""))
+
+    def let_in(self, machine: str, sidekicks: Sequence[UnitName]) -> None:
+        del machine, sidekicks
 
 
 @contextmanager

@@ -23,7 +23,8 @@ from coreos_kit.adapters.engine import MachineEngine
 from coreos_kit.adapters.etcd_access import EtcdAddress, EtcdCredentials
 from coreos_kit.adapters.etcd_v2 import V2Store
 from coreos_kit.adapters.probe import read_probe
-from coreos_kit.adapters.systemd import read_machine, read_outcomes
+from coreos_kit.adapters.snapshot import read_machine
+from coreos_kit.adapters.systemd import read_outcomes
 from coreos_kit.errors import CommandFailed, Unreachable
 from coreos_kit.model.cluster import ObservedMachine
 from coreos_kit.model.project import MachineEntry

@@ -9,7 +9,7 @@ from coreos_kit.adapters.systemd import SystemdDriver
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.ports import Change, Check, ClusterDriver, UnitOutcome
+from coreos_kit.ports import Change, Check, ClusterDriver, Glance, UnitOutcome
 
 
 @dataclass(slots=True)
@@ -46,6 +46,14 @@ class AutoDriver:
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
         """See `ports.ClusterDriver.wait_until_up`."""
         return self.systemd.wait_until_up(machine, units, checks, timeout_s=timeout_s)
+
+    def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
+        """See `ports.ClusterDriver.hold_out`."""
+        return self.systemd.hold_out(machine, sidekicks, look_at)
+
+    def let_in(self, machine: str, sidekicks: Sequence[UnitName]) -> None:
+        """See `ports.ClusterDriver.let_in`."""
+        self.systemd.let_in(machine, sidekicks)
 
     def _driver(self) -> ClusterDriver:
         if self._chosen is None:

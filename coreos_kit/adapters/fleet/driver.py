@@ -24,7 +24,7 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import MachineEntry
 from coreos_kit.parallel import on_each
-from coreos_kit.ports import Change, Check, UnitOutcome
+from coreos_kit.ports import Change, Check, Glance, UnitOutcome
 from coreos_kit.units.fleet_hash import fleet_hash
 
 OBSERVE_TIMEOUT_S = 60
@@ -139,6 +139,14 @@ class FleetDriver:
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
         """Wait on the machine itself; see `ports.ClusterDriver.wait_until_up`."""
         return self.machines.wait_until_up(machine, units, checks, timeout_s=timeout_s)
+
+    def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
+        """Signal on the machine itself: fleet does not pass signals on."""
+        return self.machines.hold_out(machine, sidekicks, look_at)
+
+    def let_in(self, machine: str, sidekicks: Sequence[UnitName]) -> None:
+        """See `ports.ClusterDriver.let_in`."""
+        self.machines.let_in(machine, sidekicks)
 
     def look(self) -> Sight:
         """Ask fleet for its lists and every text; raises `Unreachable` when it answers on no machine."""
