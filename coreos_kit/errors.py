@@ -5,6 +5,7 @@
     ├─ InvalidConfig, InvalidUnit, Unplaceable 3  refused; nothing was touched
     ├─ Unreachable                             4  SSH or etcd could not be reached
     ├─ DeployFailed, LockLost                  6  not rolled back: what stands where
+    │  └─ RolledBack                           5  what had been changed stands as before
     ├─ LockHeld                                7  by whom, since when, with which command
     ├─ TimedOut                                8  a wait ended; says what it last saw
     └─ Interrupted, Declined                 130  by Ctrl-C, or with a no
@@ -108,6 +109,12 @@ class DeployFailed(KitError):
     """A deploy stopped half way and was not rolled back; `details` says what stands where."""
 
     exit_code = 6
+
+
+class RolledBack(DeployFailed):
+    """A deploy failed, and what it had changed was put back."""
+
+    exit_code = 5
 
 
 class LockLost(KitError):

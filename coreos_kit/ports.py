@@ -244,7 +244,7 @@ class ClusterDriver(Protocol):
     def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
         """Have sidekicks deregister and stay out, until `let_in` or a restart, and look at files of units.
 
-        Returns when they have been asked. One that does not run is left alone. One round trip; safe to repeat.
+        Returns once they have been asked; one that does not run is left alone. One round trip.
         """
         ...
 

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from coreos_kit.cli.options import AllowRemoveOpt, EvacuateOpt, LockWaitOpt, SkipOpt, YesOpt
+from coreos_kit.cli.options import (
+    AllowDowntimeOpt,
+    AllowRemoveOpt,
+    EvacuateOpt,
+    LockWaitOpt,
+    NoRollbackOpt,
+    SkipOpt,
+    YesOpt,
+)
 
 if TYPE_CHECKING:
     from coreos_kit.planning import PlanOptions
@@ -55,6 +63,8 @@ def deploy_command(
     skip: SkipOpt = None,
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
+    allow_downtime: AllowDowntimeOpt = False,
+    no_rollback: NoRollbackOpt = False,
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -64,20 +74,24 @@ def deploy_command(
 ) -> None:
     """Make the cluster what the configuration says.
 
-    One instance at a time, each registered before the next; then verify the whole chain. Safe to repeat.
+    One instance at a time, out of every balancer's pool before it stops, back in it before the next; then
+    verify the whole chain. What fails is put back. Safe to repeat.
 
     Example: coreos-kit deploy --yes
     """
     from coreos_kit.cli import confirming, planned, show, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
     from coreos_kit.ops.deploy import DeployOptions
+    from coreos_kit.planning import refuse_downtime
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         again = planned.planner(session, _options(skip, evacuate, allow_remove), plan)
         prepared = again()
+        refuse_downtime(prepared.plan, allowed=allow_downtime)
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
+        how = DeployOptions(timeout, allow_downtime, not no_rollback)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)
-        order = Order("coreos-kit deploy", again, changed, lock_wait, DeployOptions(timeout))
+        order = Order("coreos-kit deploy", again, changed, lock_wait, how)
         done = carry_out(session, prepared, order)
     show.deployed(ctx.obj, session.cluster, done.result, done.verdict)
 

@@ -26,6 +26,12 @@ LockWaitOpt = Annotated[
     int,
     typer.Option("--lock-wait", metavar="S", min=0, help="Wait so long for the lock if another has it."),
 ]
+AllowDowntimeOpt = Annotated[
+    bool, typer.Option("--allow-downtime", help="Take services down that have nothing left to serve.")
+]
+NoRollbackOpt = Annotated[
+    bool, typer.Option("--no-rollback", help="Leave everything as it stands where a step fails.")
+]
 UnitsArg = Annotated[
     list[str], typer.Argument(metavar="UNIT…", help="Units; globs work, .service may be left out.")
 ]

@@ -8,9 +8,9 @@ class Stage(StrEnum):
 
     HELD_OUT = "held out"  # its sidekick was asked to deregister it, and to keep it out
     DROPPED = "out of the pool"  # no balancer lists it any more
-    STOPPING = "draining and stopping"  # the sidekick drains, then systemd stops the unit
+    STOPPING = "draining and stopping"
     STOPPED = "stopped"
-    REPLACING = "replacing"
+    REPLACING = "draining and replacing"  # stopped, written and started in one go
     STARTING = "starting"
     ACTIVE = "active"  # and answering its check
     REGISTERED = "registered"

@@ -1,23 +1,31 @@
 """Deploy: make the cluster what the configuration says, wave by wave; say what stands where if that fails."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from coreos_kit.errors import DeployFailed, Interrupted, KitError, Unreachable
+from coreos_kit.errors import DeployFailed, Interrupted, KitError, LockLost, RolledBack, Unreachable
 from coreos_kit.model.chain import State, Verdict
+from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.plan import Step, UnitKind, Verb
+from coreos_kit.model.plan import Step, UnitKind
+from coreos_kit.ops.bringing import pull_images, write_environments
+from coreos_kit.ops.footing import Footing
+from coreos_kit.ops.ledger import Ledger
+from coreos_kit.ops.let_in import let_in_forgotten
 from coreos_kit.ops.listening import Listener, Listeners
 from coreos_kit.ops.machine_files import remove_files, write_files
 from coreos_kit.ops.plan import Prepared
+from coreos_kit.ops.pools import Pools
+from coreos_kit.ops.rolling import guarded_services, roll
 from coreos_kit.ops.session import Session
+from coreos_kit.ops.undo import go_back
 from coreos_kit.ops.verify import verify
-from coreos_kit.ops.wave import Wave, as_it_came
-from coreos_kit.parallel import on_each
-from coreos_kit.ports import Change
-from coreos_kit.units.pin import pinned_digests
+from coreos_kit.ops.wave import as_it_came
+from coreos_kit.ops.work import Work
+from coreos_kit.planning import refuse_downtime
 
 DEFAULT_TIMEOUT_S = 90
+AGAIN = "Mend the cause and run deploy again: it goes on from what stands."
 SETTLE_S = 20  # for the balancer to follow what has been registered
 
 
@@ -26,20 +34,23 @@ class DeployOptions:
     """How a plan is carried out; `timeout_s` bounds the wait for each instance."""
 
     timeout_s: int = DEFAULT_TIMEOUT_S
+    allow_downtime: bool = False
+    roll_back: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class DeployResult:
-    """What was done: the steps in order."""
+    """What was done: the steps in order, and the sidekicks that an earlier deploy had left held out."""
 
     prepared: Prepared
     steps: tuple[Step, ...]
+    let_in: Mapping[str, tuple[UnitName, ...]] = field(default_factory=dict)
 
     @property
     def changed(self) -> bool:
         """Whether anything was done at all."""
         plan = self.prepared.plan
-        return bool(self.steps) or bool(plan.environments) or bool(plan.files)
+        return bool(self.steps or plan.environments or plan.files)
 
 
 def deploy(
@@ -50,56 +61,100 @@ def deploy(
 ) -> DeployResult:
     """Carry out a plan, with `listeners` told of every step.
 
-    Images are on their machines before anything is stopped. Raises `DeployFailed` (exit 6) with a table of
-    what stands where. Running it again, with a fresh plan, finishes the work.
+    Images are on their machines before anything is stopped. Where a step fails, what was changed is put
+    back: `RolledBack` (exit 5), or `DeployFailed` (exit 6) with a table of what stands where. Running it
+    again, with a fresh plan, finishes the work.
     """
     options, heard = options or DeployOptions(), Listeners(listeners)
     plan = prepared.plan
+    refuse_downtime(plan, allowed=options.allow_downtime)
     if plan.is_empty:
-        return DeployResult(prepared, ())
+        return DeployResult(prepared, (), _let_in(session, prepared))
     if prepared.etcd_error is not None and _starts_sidekicks(prepared):
         raise Unreachable(
             "etcd can't be asked whether what is deployed registers, so nothing was touched",
             details=[str(prepared.etcd_error), *prepared.etcd_error.details],
             hint=prepared.etcd_error.hint or "Look at etcd first: coreos-kit machines",
         )
-    _pull(session, prepared)
-    done: list[Step] = []
-    places: dict[UnitName, tuple[str, ...]] = {}
+    pull_images(session, prepared)
+    footing = Footing(prepared.observed, session.progress)
+    work = Work(
+        session,
+        prepared.observed,
+        options.timeout_s,
+        heard,
+        Pools(session, prepared.observed),
+        footing.look,
+        guarded_services(session.cluster, prepared.observed, plan),
+        is_awaited=lambda *_: True,
+    )
+    ledger = Ledger(plan.waves)
     try:
-        _write_environments(session, prepared)
+        let_in = _let_in(session, prepared)
+        write_environments(session, prepared)
         write_files(session, plan.files, prepared.contents)
-        for wave in plan.waves:
-            for step in wave:
-                heard.before_step(step)
-            results = Wave(session, prepared, wave, options.timeout_s).run()
-            failed = [error for error in results.values() if isinstance(error, KitError)]
-            finished = [step for step in wave if not isinstance(results[step.machine], KitError)]
-            for step in finished:
-                heard.after_step(step)
-            done += finished
-            places |= {
-                unit: machines
-                for result in results.values()
-                if not isinstance(result, KitError)
-                for unit, machines in result.items()
-            }
-            if failed:
-                raise failed[0]
+        try:
+            places = roll(work, plan.waves, ledger)
+        except KitError as error:
+            if not options.roll_back or isinstance(error, LockLost):  # who has it may be at work by now
+                raise DeployFailed(
+                    f"the deploy stopped: {error}",
+                    details=[*error.details, *ledger.lines(_try_observe(work))],
+                    hint=error.hint or AGAIN,
+                ) from error
+            raise _rolled_back(replace(work, look=footing.look_at_boot), ledger, error) from error
         remove_files(session, plan.files)
     except KeyboardInterrupt:
         raise Interrupted(
             "the deploy was interrupted",
-            details=[*_standing(plan.waves, done)],
+            details=[*ledger.lines()],
             hint="Run deploy again: it goes on from what stands.",
         ) from None
+    except DeployFailed:
+        raise
     except KitError as error:
         raise DeployFailed(
             f"the deploy stopped: {error}",
-            details=[*error.details, *_standing(plan.waves, done)],
-            hint=error.hint or "Mend the cause and run deploy again: it goes on from what stands.",
+            details=[*error.details, *ledger.lines()],
+            hint=error.hint or AGAIN,
         ) from error
-    return DeployResult(replace(prepared, plan=as_it_came(plan, places)), tuple(done))
+    return DeployResult(replace(prepared, plan=as_it_came(plan, places)), tuple(ledger.done), let_in)
+
+
+def _rolled_back(work: Work, ledger: Ledger, error: KitError) -> DeployFailed:
+    """Go back, and return what to raise: whether everything stands as before, or what stands where."""
+    work.session.progress(f"going back, because {error}")
+    work.heard.going_back(error)
+    try:
+        go_back(work, ledger)
+    except (KitError, KeyboardInterrupt) as second:
+        why = "it was interrupted" if isinstance(second, KeyboardInterrupt) else str(second)
+        again = why == str(error)  # a machine that is gone has nothing new to say
+        return DeployFailed(
+            f"the deploy stopped: {error}; going back stopped as well{'' if again else f': {why}'}",
+            details=[
+                *error.details,
+                *(() if again else getattr(second, "details", ())),
+                *ledger.lines(_try_observe(work)),
+            ],
+            hint=AGAIN,
+        )
+    return RolledBack(
+        f"the deploy stopped and was rolled back: {error}",
+        details=[*error.details, *ledger.lines()],
+        hint=error.hint or "Mend the cause and run deploy again.",
+    )
+
+
+def _try_observe(work: Work) -> Observation | None:
+    try:
+        return work.session.driver.observe(list(work.pools.units))
+    except KitError:
+        return None
+
+
+def _let_in(session: Session, prepared: Prepared) -> Mapping[str, tuple[UnitName, ...]]:
+    return let_in_forgotten(session, prepared.observed) if prepared.etcd_error is None else {}
 
 
 def _starts_sidekicks(prepared: Prepared) -> bool:
@@ -113,7 +168,9 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
     What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy.
     """
     verdict = (
-        verify(session, wait_s=SETTLE_S) if result.changed else verify(session, observed=prepared.observed)
+        verify(session, wait_s=SETTLE_S)
+        if result.changed or result.let_in
+        else verify(session, observed=prepared.observed)
     )
     broken = [
         f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
@@ -131,61 +188,3 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
         details=broken,
         hint="Look at it: coreos-kit verify; coreos-kit logs" + (f" '{first.name}@*'" if first else ""),
     )
-
-
-def _standing(waves: Sequence[Sequence[Step]], done: Sequence[Step]) -> Iterator[str]:
-    """Say of each change whether it was made; `unclear` is the one at which it stopped."""
-    reached = True
-    for wave in waves:
-        begun = reached
-        for step in wave:
-            state = "done" if step in done else "unclear" if begun else "not begun"
-            yield from (
-                f"{state}: {change.verb} {change.name} on {change.machine}" for change in step.changes
-            )
-            reached = reached and step in done
-
-
-def _pull(session: Session, prepared: Prepared) -> None:
-    """Bring the pinned images to every machine that will run them, before anything is stopped."""
-    wanted: dict[str, set[str]] = {}
-    images = {unit.name: unit.images for unit in prepared.desired}
-    observed = prepared.observed
-    # A scheduler may put a unit that has to go and come again onto any machine.
-    everywhere = sorted(observed.machines.keys() - observed.silent) if observed.scheduler else ()
-    for change in prepared.plan.changes:
-        if change.after is not None and change.verb is not Verb.RESTART:
-            digests = pinned_digests(change.after, images[change.name])
-            for machine in everywhere or (change.machine,):
-                wanted.setdefault(machine, set()).update(
-                    f"{reference}@{digest}" for reference, digest in digests.items()
-                )
-    if not any(wanted.values()):
-        return
-    session.progress(f"pulling images on {', '.join(sorted(wanted))}")
-
-    def pull(machine: str) -> None:
-        for reference in sorted(wanted[machine]):
-            session.engines[machine].pull(reference)
-
-    failures = [error for error in on_each(sorted(wanted), pull).values() if isinstance(error, KitError)]
-    if failures:
-        raise DeployFailed(
-            f"nothing was touched: {failures[0]}", details=failures[0].details, hint=failures[0].hint
-        ) from failures[0]
-
-
-def _write_environments(session: Session, prepared: Prepared) -> None:
-    environments = prepared.plan.environments
-    if not environments:
-        return
-    session.progress(
-        f"writing {session.cluster.profile.environment_file} on {', '.join(sorted(environments))}"
-    )
-    results = on_each(
-        sorted(environments),
-        lambda machine: session.driver.apply(Change(machine, environment=environments[machine])),
-    )
-    for result in results.values():
-        if isinstance(result, KitError):
-            raise result

@@ -146,7 +146,7 @@ def _orders(evidence: Evidence) -> Mapping[str, ProbeOrder]:
                 where.name,
                 tuple(check for check in checks if check.kind is not HealthKind.NONE),
                 container_name(unit),
-                f"{_listening_address(balancer, where)}:{balancer.port}",
+                f"{listening_address(balancer, where)}:{balancer.port}",
                 REQUESTS_PER_BACKEND * max(1, len(checks)),
             )
     alone: dict[str, list[Check]] = {}
@@ -172,7 +172,8 @@ def _checks_by_machine(evidence: Evidence, service: Service) -> list[tuple[str, 
     ]
 
 
-def _listening_address(balancer: LoadBalancer, machine: ObservedMachine) -> str:
+def listening_address(balancer: LoadBalancer, machine: ObservedMachine) -> str:
+    """Return the address on which a balancer answers, as its own machine can reach it."""
     return machine.public_ip if balancer.bind is Bind.PUBLIC else machine.private_ip or "127.0.0.1"
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.project import Cluster
-from coreos_kit.planning.downtime import downtimes_of, rollout_notes
+from coreos_kit.planning.downtime import downtimes_of, refuse_downtime, rollout_notes
 from coreos_kit.planning.environments import environment_text, environments_of
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.placing import Placed, place_units, stale_units
@@ -21,7 +21,7 @@ from coreos_kit.planning.refusals import (
 from coreos_kit.planning.scheduler import options_under_scheduler, scheduler_notes
 from coreos_kit.planning.waves import change_of, waves_of
 
-__all__ = ["PlanOptions", "change_of", "environment_text", "plan"]
+__all__ = ["PlanOptions", "change_of", "environment_text", "plan", "refuse_downtime"]
 
 
 def plan(

@@ -1,11 +1,12 @@
 """What of the project will serve nobody while a plan is carried out: the plan's waves, played through."""
 
 from collections import defaultdict
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from coreos_kit.errors import Refused
 from coreos_kit.model.cluster import Observation, ObservedUnit
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.plan import DesiredUnit, Downtime, Step, UnitKind, Verb
+from coreos_kit.model.plan import DesiredUnit, Downtime, Plan, Step, UnitKind, Verb
 from coreos_kit.model.project import Cluster, Watcher
 
 Place = tuple[UnitName, str]  # a unit on a machine
@@ -22,33 +23,75 @@ def downtimes_of(
     What is not active serves nobody, so starting it takes nothing down. A balancer counts as its own service.
     """
     kinds = {unit.name: unit for unit in desired if unit.kind in (UnitKind.MAIN, UnitKind.LOAD_BALANCER)}
-    siblings = {unit.service for unit in kinds.values() if unit.name.is_instance}
-    serving: dict[str, set[Place]] = defaultdict(set)
-    for unit in _active(observed):
-        if service := _service(unit, kinds, siblings):
-            serving[service].add((unit.name, unit.machine))
-    service_of = {place: service for service, places in serving.items() for place in places}
     allowed = {service.name for service in cluster.services if service.rollout.allow_downtime}
     allowed |= {unit.service for unit in kinds.values() if unit.kind is UnitKind.LOAD_BALANCER}
+    sidekicks = {service.template: service.sidekick for service in cluster.services if service.sidekick}
+    serving = _Serving(kinds, sidekicks, observed)
     found: dict[str, Downtime] = {}
     for wave in waves:
+        for service, places in serving.stopped_by(wave).items():
+            if len(places) == len(serving.places[service]) and service not in found:
+                found[service] = Downtime(service, tuple(places), is_allowed=service in allowed)
+        serving.pass_over(wave)
+    return tuple(found[service] for service in sorted(found))
+
+
+class _Serving:
+    """What serves of each service, as the waves go by."""
+
+    def __init__(
+        self,
+        kinds: Mapping[UnitName, DesiredUnit],
+        sidekicks: Mapping[UnitName, UnitName],
+        observed: Observation,
+    ) -> None:
+        self._kinds = kinds
+        self._siblings = {unit.service for unit in kinds.values()}
+        self.places: dict[str, set[Place]] = defaultdict(set)
+        active = {(unit.name, unit.machine): unit for unit in _active(observed)}
+        for place, unit in active.items():
+            if (service := self._service_of(unit)) and _registered(place, sidekicks) in active:
+                self.places[service].add(place)
+        self._services = {place: service for service, places in self.places.items() for place in places}
+
+    def _service_of(self, unit: ObservedUnit) -> str:
+        """Return the service that a unit serves for; an instance that is no longer configured still does."""
+        if unit.name in self._kinds:
+            return self._kinds[unit.name].service
+        is_sibling = unit.name.prefix == unit.service and unit.service in self._siblings
+        return unit.service if is_sibling else ""
+
+    def stopped_by(self, wave: Sequence[Step]) -> Mapping[str, list[Place]]:
+        """Return what a wave stops of each service."""
         gone: dict[str, list[Place]] = defaultdict(list)
         for place in ((unit, step.machine) for step in wave for unit in _stopped(step)):
-            if place in service_of and place in serving[service_of[place]]:
-                gone[service_of[place]].append(place)
-        for service, places in gone.items():
-            if len(places) == len(serving[service]) and service not in found:
-                found[service] = Downtime(service, tuple(places), is_allowed=service in allowed)
+            service = self._services.get(place)
+            if service is not None and place in self.places[service]:
+                gone[service].append(place)
+        return gone
+
+    def pass_over(self, wave: Sequence[Step]) -> None:
+        """Take a wave for done, and everything in it for well."""
         for change, machine in ((change, step.machine) for step in wave for change in step.changes):
             place = (change.name, machine)
-            if change.verb is Verb.REMOVE and place in service_of:
-                serving[service_of[place]].discard(place)
-            elif change.verb is not Verb.REMOVE and change.name in kinds:
-                service = kinds[change.name].service
-                if service in serving:
-                    serving[service].add(place)
-                    service_of[place] = service
-    return tuple(found[service] for service in sorted(found))
+            if change.verb is Verb.REMOVE:
+                if place in self._services:
+                    self.places[self._services[place]].discard(place)
+            elif change.name in self._kinds and (service := self._kinds[change.name].service) in self.places:
+                self.places[service].add(place)
+                self._services[place] = service
+
+
+def refuse_downtime(plan: Plan, *, allowed: bool) -> None:
+    """Refuse to take a service down as a whole, unless it is allowed here or in the configuration."""
+    refused = [downtime for downtime in plan.downtimes if not downtime.is_allowed]
+    if refused and not allowed:
+        raise Refused(
+            f"this takes {', '.join(one.service for one in refused)} down, so nothing was touched",
+            details=[str(downtime) for downtime in refused],
+            hint="Allow it with --allow-downtime, or with allow_downtime = true in"
+            f" [services.{refused[0].service}.rollout], or give it one more instance first.",
+        )
 
 
 def rollout_notes(
@@ -78,12 +121,11 @@ def _active(observed: Observation) -> Iterator[ObservedUnit]:
             yield from (unit for unit in machine.units if unit.is_active)
 
 
-def _service(unit: ObservedUnit, kinds: Mapping[UnitName, DesiredUnit], siblings: Container[str]) -> str:
-    """Return the service that a unit serves for; an instance that is no longer configured still does."""
-    if unit.name in kinds:
-        return kinds[unit.name].service
-    is_sibling = unit.name.is_instance and unit.name.prefix == unit.service and unit.service in siblings
-    return unit.service if is_sibling else ""
+def _registered(place: Place, sidekicks: Mapping[UnitName, UnitName]) -> Place:
+    """Return what has to run so that a unit that runs is registered: its sidekick, if it has one."""
+    unit, machine = place
+    sidekick = sidekicks.get(unit.template) if unit.is_instance else None
+    return (sidekick.instantiate(unit.instance or ""), machine) if sidekick else place
 
 
 def _stopped(step: Step) -> Iterator[UnitName]:

@@ -1,4 +1,4 @@
-"""Whose turn it is: what runs already changes one after the other, and what does not serve comes before it."""
+"""Whose turn it is: what serves changes one after the other, and what does not serve comes before it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass

@@ -25,7 +25,7 @@ def waves_of(
     usable: Mapping[str, ObservedMachine],
     at_a_time: Mapping[str, int],
 ) -> tuple[tuple[Step, ...], ...]:
-    """Order the work; `at_a_time` says of how many instances a service can do without, 1 where it does not."""
+    """Order the work; `at_a_time` says how many instances each service can do without."""
     moved = {unit.name: unit.machine for unit in stale if unit.name in placed.machines}
     created: dict[str, list[UnitChange]] = defaultdict(list)
     runs: list[Run] = []
@@ -49,7 +49,7 @@ def waves_of(
             ]
             if leaving:
                 steps = tuple(_moves(changes, leaving, machine))
-                runs.append(Run(here[0], steps, serves=any(unit.is_active for unit in leaving)))
+                runs.append(Run(here[0], steps, serves=all(unit.is_active for unit in leaving)))
             elif (
                 changes
                 and all(change.verb is Verb.CREATE for change in changes)
@@ -57,7 +57,7 @@ def waves_of(
             ):
                 created[machine] += changes
             elif changes:
-                serves = any(unit.name in present and present[unit.name].is_active for unit in here)
+                serves = all(unit.name in present and present[unit.name].is_active for unit in here)
                 runs.append(Run(here[0], (_together(machine, changes, here),), serves=serves))
     waves = [
         *_removals([unit for unit in stale if unit.name not in moved]),
@@ -68,7 +68,7 @@ def waves_of(
 
 
 def _removals(gone: Sequence[ObservedUnit]) -> Iterator[tuple[Step, ...]]:
-    """Take what is registered away one instance after the other; before that, at once, whatever is not."""
+    """Take what is registered away one instance after the other, and then at once whatever is not."""
     groups: dict[tuple[str, str, str], list[ObservedUnit]] = defaultdict(list)
     for unit in gone:
         groups[unit.machine, unit.service, unit.name.instance or unit.name.prefix].append(unit)
@@ -79,9 +79,9 @@ def _removals(gone: Sequence[ObservedUnit]) -> Iterator[tuple[Step, ...]]:
             one_by_one.append(group)
         else:
             at_once += group
-    yield tuple(_by_machine(_removal(unit) for unit in at_once))
     for group in one_by_one:
         yield tuple(_by_machine(_removal(unit) for unit in group))
+    yield tuple(_by_machine(_removal(unit) for unit in at_once))
 
 
 def is_registering(unit: ObservedUnit) -> bool:

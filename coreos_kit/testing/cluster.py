@@ -59,8 +59,9 @@ class FakeClock:
 class FakeCluster:
     """Driver, prober and etcd store at once. `log` says what was asked of which machine, in order.
 
-    `broken` names units that never become active; `images` are what an engine can pull; `planted` are
-    registrations that no sidekick wrote; `kept` is what the kit itself writes into etcd.
+    `broken` names units that never become active, as no unit does whose text has `broken_text` in it;
+    `images` are what an engine can pull; `planted` are registrations that no sidekick wrote; `kept` is what
+    the kit itself writes into etcd.
     """
 
     def __init__(self, cluster: Cluster) -> None:
@@ -76,6 +77,7 @@ class FakeCluster:
             for index, entry in enumerate(cluster.machines, start=1)
         }
         self.broken: set[UnitName] = set()
+        self.broken_text = ""
         self.images: dict[str, str] = {}
         self.planted: list[EtcdEntry] = []
         self.kept = FakeEtcdStore(cluster.etcd_api)
@@ -127,7 +129,7 @@ class FakeCluster:
         if change.environment is not None:
             machine.environment = change.environment
             self.log.append(f"{machine.name}: environment")
-        came = {name for name in change.start if name in machine.files and name not in self.broken}
+        came = {name for name in change.start if name in machine.files and self._comes_up(machine, name)}
         machine.active |= came
         machine.started |= {name: machine.files[name] for name in came}
         return tuple(_outcome(machine, name) for name in (*change.stop, *change.remove, *change.start))
@@ -238,6 +240,9 @@ class FakeCluster:
             and any(name.instance == port for name in machine.active)
             for machine in self.machines.values()
         )
+
+    def _comes_up(self, machine: FakeMachine, name: UnitName) -> bool:
+        return name not in self.broken and not (self.broken_text and self.broken_text in machine.files[name])
 
     def _bound_to(self, machine: FakeMachine, stopped: Sequence[UnitName]) -> set[UnitName]:
         """Sidekicks go with their units, as BindsTo= has it."""

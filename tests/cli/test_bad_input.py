@@ -150,7 +150,7 @@ CASES = [
     refused("an unknown key", "container_port", "contaner_port",
             "14: services.apache.contaner_port", "an unknown key",
             "allowed: command, conflicts, container_port, env, global, health, image, instances, machine_id, "
-            "machine_metadata, registration, run_args, secrets, stop_signal, stop_timeout_s, volumes; "
+            "machine_metadata, registration, rollout, run_args, secrets, stop_signal, stop_timeout_s, volumes; "
             "did you mean container_port?"),
     refused("a wrong type", "ttl_s = 30", 'ttl_s = "30"',
             "29: services.apache.registration.ttl_s", '"30"', "allowed: an integer from 3 to 86400"),

@@ -158,27 +158,47 @@ def test_a_question_answered_with_yes_deploys(kit: Kit, monkeypatch: pytest.Monk
     assert len(kit.cluster.names()) == 5
 
 
-def test_a_unit_that_does_not_come_up_ends_in_6_with_what_stands_where(deployed: Kit) -> None:
+def test_a_unit_that_does_not_come_up_ends_in_5_with_everything_as_before(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    deployed.cluster.broken_text = "BACKGROUND"
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 5
+    assert err.endswith(
+        "error: the deploy stopped and was rolled back: core-1: apache@7777.service did not come up:"
+        " it is inactive (dead), result success\n"
+        "       put back: replace apache@7777.service on core-1\n"
+        "       not begun: replace apache@8888.service on core-2\n"
+        "hint:  See more: coreos-kit logs apache@7777.service\n"
+    )
+    deployed.edit("coreos-kit.toml", "BACKGROUND", "FOREGROUND")
+    assert deployed("plan", "--exit-code").code == 0
+
+
+def test_without_rollback_a_unit_that_does_not_come_up_ends_in_6_with_what_stands_where(
+    deployed: Kit,
+) -> None:
     deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
     deployed.cluster.broken = {UnitName.parse("apache@7777.service")}
 
-    code, _, err = deployed("deploy", "--yes")
+    code, _, err = deployed("deploy", "--yes", "--no-rollback")
 
     assert code == 6
     assert err.endswith(
         "error: the deploy stopped: core-1: apache@7777.service did not come up: it is inactive (dead),"
         " result success\n"
-        "       unclear: replace apache@7777.service on core-1\n"
+        "       as planned, inactive: replace apache@7777.service on core-1\n"
         "       not begun: replace apache@8888.service on core-2\n"
         "hint:  See more: coreos-kit logs apache@7777.service\n"
     )
 
 
-def test_a_registration_that_never_comes_ends_in_6_and_names_the_key(kit: Kit) -> None:
+def test_a_registration_that_never_comes_is_named_and_left_standing_where_that_is_asked_for(kit: Kit) -> None:
     kit("plan")
     kit.cluster.mute = {"apache-discovery@8888.service"}
 
-    code, _, err = kit("deploy", "--yes", "--timeout", "5")
+    code, _, err = kit("deploy", "--yes", "--timeout", "5", "--no-rollback")
 
     assert code == 6
     assert (
@@ -186,7 +206,18 @@ def test_a_registration_that_never_comes_ends_in_6_and_names_the_key(kit: Kit) -
         " there is no such key\n"
     ) in err
     assert "       done: create apache@7777.service on core-1\n" in err
-    assert "       unclear: create apache@8888.service on core-2\n" in err
+    assert "       as planned, active: create apache@8888.service on core-2\n" in err
+
+
+def test_a_first_deploy_that_fails_leaves_nothing_behind(kit: Kit) -> None:
+    kit("plan")
+    kit.cluster.mute = {"apache-discovery@8888.service"}
+
+    code, _, err = kit("deploy", "--yes", "--timeout", "5")
+
+    assert code == 5
+    assert "       put back: create apache@7777.service on core-1\n" in err
+    assert kit.cluster.names() == []
 
 
 def test_a_deploy_whose_chain_does_not_hold_ends_in_6(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,13 +338,18 @@ def test_a_machine_that_dies_in_a_deploy_is_exit_6_not_4(
     deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
 
     def gone(change: Change) -> tuple[UnitOutcome, ...]:
+        deployed.cluster.goes_down(change.machine)
         raise Unreachable(f"{change.machine} does not answer any more", machine=change.machine)
 
     monkeypatch.setattr(deployed.cluster, "apply", gone)
     code, _, err = deployed("deploy", "--yes")
 
     assert code == 6
-    assert "error: the deploy stopped: core-1 does not answer any more\n" in err
+    assert (
+        "error: the deploy stopped: core-1 does not answer any more;"
+        " going back stopped as well: core-1 does not answer\n" in err
+    )
+    assert "       unclear: replace apache@7777.service on core-1\n" in err
 
 
 def test_a_failed_command_shows_its_last_lines_once(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -360,7 +360,7 @@ def test_a_changed_text_waits_until_the_unit_is_started(deployed: Kit) -> None:
     deployed("stop", "--hold", "apache@7777")
     deployed.edit("unit_templates/service@.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=60")
 
-    said = deployed("deploy", "--yes")
+    said = deployed("deploy", "--yes", "--allow-downtime")
 
     assert said.code == 0
     assert (

@@ -162,7 +162,7 @@ def test_the_options_of_the_plan_come_with_it(deployed: Kit) -> None:
     change(deployed)
     kept = planned(deployed, "--skip", "core-2")
 
-    code, out, _ = deployed("deploy", "--plan", "plan.json", "--yes")
+    code, out, _ = deployed("deploy", "--plan", "plan.json", "--yes", "--allow-downtime")
 
     assert kept["options"] == {"skip": ["core-2"], "evacuate": [], "allow_remove": []}
     assert code == 0

@@ -47,6 +47,7 @@ class ScriptedMachines:
             "observe": self._observe,
             "apply": self._apply,
             "wait": self._wait,
+            "signal": self._signal,
             "probe": self._probe,
             "files_look": self._files_look,
         }
@@ -62,7 +63,7 @@ class ScriptedMachines:
     def _observe(self, machine: FakeMachine, args: Sequence[str], stdin: bytes) -> Iterator[str]:
         del args, stdin
         yield f"machine-id {machine.machine_id}"
-        yield "boot-id 0"
+        yield f"boot-id {machine.boot_id}"
         yield "clock 0"
         yield f"release {_encoded('Debian')}"
         yield f"addresses {_encoded(f'2: host0 inet {machine.private_ip}/24 brd + scope global host0')}"
@@ -106,6 +107,17 @@ class ScriptedMachines:
         outcomes, up = self.cluster.wait_until_up(machine.name, units, [], timeout_s=int(args[0]))
         yield from (_outcome(outcome) for outcome in outcomes)
         yield f"backend {'yes' if up else 'no'}"
+
+    def _signal(self, machine: FakeMachine, args: Sequence[str], stdin: bytes) -> Iterator[str]:
+        del stdin
+        names = [UnitName.parse(word) for word in args[2:]]
+        sidekicks, look_at = names[: int(args[1])], names[int(args[1]) :]
+        if args[0] == "USR2":
+            self.cluster.let_in(machine.name, sidekicks)
+        else:
+            glance = self.cluster.hold_out(machine.name, sidekicks, look_at)
+            yield from (f"digest {name} {digest}" for name, digest in glance.digests.items() if digest)
+        yield f"boot-id {machine.boot_id}"
 
     def _probe(self, machine: FakeMachine, args: Sequence[str], stdin: bytes) -> Iterator[str]:
         del stdin

@@ -23,6 +23,7 @@ from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 
 ROOT = Path(__file__).parents[2]
 MACHINES = tuple(MachineEntry(f"core-{n}", f"core-{n}", private_ip=f"192.0.2.{n}") for n in (1, 2, 3))
+LEAVE_IT = DeployOptions(roll_back=False)
 APACHE, NGINX = (f"sha256:{letter * 64}" for letter in "ab")
 
 Outcomes = tuple[UnitOutcome, ...]
@@ -73,7 +74,10 @@ class Site:
         return prepare(self.session, PlanOptions(**{key: frozenset(value) for key, value in options.items()}))
 
     def deploy(self, timeout_s: int = 90, **options: set[str]) -> DeployResult:
-        return deploy(self.session, self.prepare(**options), DeployOptions(timeout_s))
+        return self.deploy_with(DeployOptions(timeout_s), **options)
+
+    def deploy_with(self, how: DeployOptions, **options: set[str]) -> DeployResult:
+        return deploy(self.session, self.prepare(**options), how)
 
     def edit(self, before: str, after: str) -> None:
         """Change the text of every unit template."""
@@ -210,13 +214,13 @@ def test_of_a_first_wave_that_fails_on_one_machine_the_others_are_done(site: Sit
     site.fake.before_apply = failing_on("core-2", Unreachable("core-2 does not answer any more"))
 
     with pytest.raises(DeployFailed) as caught:
-        site.deploy()
+        site.deploy_with(LEAVE_IT)
 
     assert caught.value.details == (
         "done: create apache@7777.service on core-1",
         "done: create apache-discovery@7777.service on core-1",
-        "unclear: create apache@8888.service on core-2",
-        "unclear: create apache-discovery@8888.service on core-2",
+        "as before: create apache@8888.service on core-2",
+        "as before: create apache-discovery@8888.service on core-2",
         "done: create nginx_lb.service on core-3",
     )
     assert caught.value.hint == "Mend the cause and run deploy again: it goes on from what stands."
@@ -230,7 +234,7 @@ def test_what_comes_after_a_failure_is_not_begun(deployed: Site) -> None:
         deployed.deploy()
 
     assert [line.partition(":")[0] for line in caught.value.details] == [
-        "unclear", "unclear", "not begun", "not begun", "not begun",
+        "put back", "put back", "not begun", "not begun", "not begun",
     ]  # fmt: skip
     assert not any("core-2: stop" in line or "core-3: stop" in line for line in deployed.fake.log)
 
@@ -238,7 +242,7 @@ def test_what_comes_after_a_failure_is_not_begun(deployed: Site) -> None:
 def test_running_it_again_finishes_what_failed(site: Site) -> None:
     site.fake.before_apply = failing_on("core-2", Unreachable("core-2 is gone"))
     with pytest.raises(DeployFailed):
-        site.deploy()
+        site.deploy_with(LEAVE_IT)
     site.fake.before_apply = lambda change: None
 
     again = site.deploy()
@@ -259,7 +263,7 @@ def test_a_unit_that_fails_shows_its_journal_and_state(site: Site) -> None:
         site.deploy()
 
     assert str(caught.value) == (
-        "the deploy stopped: core-1: apache@7777.service did not come up:"
+        "the deploy stopped and was rolled back: core-1: apache@7777.service did not come up:"
         " it is failed (failed), result exit-code"
     )
     assert caught.value.details[0] == "no such image"
@@ -382,7 +386,7 @@ def test_a_machine_that_was_evacuated_runs_nothing_and_its_units_run_elsewhere(d
     )
     deployed.deploy()
 
-    deployed.deploy(evacuate={"core-1"})
+    deployed.deploy_with(DeployOptions(allow_downtime=True), evacuate={"core-1"})
 
     assert deployed.fake.machines["core-1"].files == {}
     assert deployed.fake.where(UnitName.parse("apache@7777.service")) == ["core-2"]

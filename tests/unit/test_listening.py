@@ -24,6 +24,9 @@ class Heard(Listener):
     def after_step(self, step: Step) -> None:
         self.said.append(f"after {step.machine}")
 
+    def going_back(self, error: KitError) -> None:
+        self.said.append("going back")
+
 
 def test_of_steps_that_run_at_once_each_is_announced_before_any_is_touched(site: Site) -> None:
     heard = Heard()
@@ -40,5 +43,5 @@ def test_a_listener_can_stop_a_deploy_before_a_step_is_touched(deployed: Site) -
     with pytest.raises(DeployFailed, match="nobody may touch core-2"):
         deploy(deployed.session, deployed.prepare(), DeployOptions(), [heard])
 
-    assert heard.said == ["before core-1", "after core-1"]
+    assert heard.said == ["before core-1", "after core-1", "going back", "before core-1", "after core-1"]
     assert not any(line.startswith("core-2: stop") for line in deployed.fake.log)

@@ -142,8 +142,10 @@ def test_changing_an_instance_and_its_sidekick_costs_their_machine_three_round_t
 
     deployed.deploy()
 
-    looking = {"observe", "files_look", "probe"}
+    # That it leaves the pool is asked for once; then the pool is asked until it is so.
+    looking = {"observe", "files_look", "probe", "signal"}
     for machine, asked in deployed.asked().items():
+        assert asked["signal"] <= 1
         changing = {what: count for what, count in asked.items() if what not in looking}
         resolved = 2 if machine == "core-1" else 0  # the tags, when planning
         assert sum(changing.values()) - resolved <= 3, f"{machine}: {changing}"
