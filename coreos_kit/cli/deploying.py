@@ -79,7 +79,7 @@ def deploy_command(
 
     Example: coreos-kit deploy --yes
     """
-    from coreos_kit.cli import confirming, planned, show, wiring
+    from coreos_kit.cli import confirming, planned, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.planning import refuse_downtime
@@ -92,7 +92,8 @@ def deploy_command(
         how = DeployOptions(timeout, allow_downtime, not no_rollback)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)
         order = Order("coreos-kit deploy", again, changed, lock_wait, how)
-        done = carry_out(session, prepared, order)
+        with show_rollout.following(session.clock) as rollout:
+            done = carry_out(session, prepared, order, [rollout])
     show.deployed(ctx.obj, session.cluster, done.result, done.verdict)
 
 

@@ -6,7 +6,7 @@ What was read from a machine, from etcd or from a log may hold escape sequences:
 import json
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from pathlib import Path
@@ -150,3 +150,33 @@ def _plain_table(rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         sys.stdout.write(f"{'  '.join(padded).rstrip()}\n")
+
+
+class Live:
+    """Lines on the terminal of stderr that change in place; what is said meanwhile stands above them."""
+
+    def __init__(self, lines: Callable[[], Sequence[str]]) -> None:
+        from rich.console import Console
+        from rich.live import Live as RichLive
+        from rich.text import Text
+
+        plain_please = bool(os.environ.get("NO_COLOR"))
+        console = Console(stderr=True, highlight=False, color_system=None if plain_please else "auto")
+
+        def shown() -> Text:
+            return Text("\n".join(plain(line) for line in lines()), overflow="ellipsis", no_wrap=True)
+
+        self._live = RichLive(console=console, get_renderable=shown, refresh_per_second=4)
+
+    def begin(self) -> None:
+        """Show them from now on."""
+        self._live.start(refresh=True)
+
+    def end(self) -> None:
+        """Leave them as they are."""
+        self._live.stop()
+
+
+def try_live(lines: Callable[[], Sequence[str]]) -> Live | None:
+    """Return live lines where stderr is a terminal."""
+    return Live(lines) if sys.stderr.isatty() else None

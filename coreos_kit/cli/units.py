@@ -49,7 +49,7 @@ def stop_command(
 def restart_command(ctx: typer.Context, units: UnitsArg) -> None:
     """Restart units one after the other.
 
-    Each is active again before the next is stopped.
+    Each leaves the balancers' pools before it stops, and is back in them before the next one.
 
     Example: coreos-kit restart apache@7777 apache@8888
     """

@@ -15,5 +15,6 @@ class Stage(StrEnum):
     ACTIVE = "active"  # and answering its check
     REGISTERED = "registered"
     IN_POOL = "in the pool"  # of every balancer
+    SERVING = "serving"  # a balancer, which passes requests on
     REMOVED = "removed"
     FAILED = "failed"

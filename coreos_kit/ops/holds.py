@@ -9,12 +9,12 @@ from coreos_kit.model.holding import holding_of
 from coreos_kit.model.keys import hold_key, holds_folder
 from coreos_kit.model.names import UnitName
 from coreos_kit.ops.holding import mark, read_holding, try_read_holding
+from coreos_kit.ops.restarting import restart
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.units import (
     UnitsResult,
     find,
     matches,
-    restart,
     start,
     stop,
     stop_and_stay,

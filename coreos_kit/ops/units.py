@@ -1,11 +1,11 @@
-"""start, stop, restart and destroy, unit by unit, wherever the units stand. Needs no etcd."""
+"""start, stop and destroy, unit by unit, wherever the units stand. Needs no etcd."""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from coreos_kit.errors import KitError, PartialFailure, TimedOut, Unreachable
+from coreos_kit.errors import KitError, PartialFailure, Unreachable
 from coreos_kit.model.cluster import ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.ops.session import Session
@@ -82,34 +82,6 @@ def stop_and_stay(session: Session, units: Sequence[ObservedUnit]) -> UnitsResul
 def destroy(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
     """Stop units and remove their files. What the configuration still names, the next deploy makes again."""
     return _ask(session, "destroy", units, lambda machine, names: Change(machine, stop=names, remove=names))
-
-
-def restart(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
-    """Restart units one after the other, each active again before the next."""
-    outcomes: list[UnitOutcome] = []
-    for unit in units:
-        session.progress(f"{unit.machine}: restart {unit.name}")
-        session.driver.apply(Change(unit.machine, stop=(unit.name,), start=(unit.name,)))
-        seen, up = session.driver.wait_until_up(unit.machine, [unit.name], (), timeout_s=DEFAULT_TIMEOUT_S)
-        if not up:
-            raise _did_not_come_back(unit, seen)
-        outcomes += seen
-    return UnitsResult("restart", tuple(outcomes))
-
-
-def _did_not_come_back(unit: ObservedUnit, seen: Sequence[UnitOutcome]) -> KitError:
-    hint = f"See more: coreos-kit logs {unit.name}"
-    journal = [line for outcome in seen for line in outcome.journal]
-    state = ", ".join(f"{outcome.active_state} ({outcome.sub_state})" for outcome in seen) or "gone"
-    if any(outcome.active_state == "failed" for outcome in seen):
-        return KitError(
-            f"{unit.machine}: {unit.name} did not come back: it is {state}", details=journal, hint=hint
-        )
-    return TimedOut(
-        f"{unit.machine}: {unit.name} did not come back within {DEFAULT_TIMEOUT_S} s: it is {state}",
-        details=journal,
-        hint=hint,
-    )
 
 
 def with_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> tuple[ObservedUnit, ...]:

@@ -120,6 +120,8 @@ class Wave:
                 instance = self._work.instance(unit, machine)
                 if stage is Stage.ACTIVE and (instance is None or unit == instance.main):
                     self._work.heard.stage(unit, machine, stage)
+                elif stage is Stage.IN_POOL and unit in self._work.pools.units:
+                    self._work.heard.stage(unit, machine, Stage.SERVING)
                 elif stage is not Stage.ACTIVE and instance and unit == instance.sidekick:
                     self._work.heard.stage(instance.main, machine, stage)
 

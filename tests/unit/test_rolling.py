@@ -111,6 +111,7 @@ def test_what_is_new_goes_through_the_stages_together(site: Site) -> None:
             for stage in ("registered", "in the pool")
             for instance in (7777, 8888)
         ),
+        "nginx_lb serving",
     ]
 
 

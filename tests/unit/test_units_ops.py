@@ -9,8 +9,9 @@ from coreos_kit.errors import KitError, PartialFailure, TimedOut, Unreachable
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project, Registration, Service
+from coreos_kit.ops.restarting import restart
 from coreos_kit.ops.session import Session
-from coreos_kit.ops.units import destroy, find, matches, restart, start, stop, with_sidekicks
+from coreos_kit.ops.units import destroy, find, matches, start, stop, with_sidekicks
 from coreos_kit.ports import Change, Check, UnitOutcome
 from coreos_kit.testing.cluster import FakeClock, FakeCluster
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
@@ -186,10 +187,10 @@ def test_restart_does_one_after_the_other(session: Session, machines: Machines) 
     result = restart(session, find(session, ["web@*"]))
 
     assert machines.log == [
-        "core-1: stop web@1.service",
-        "core-1: start web@1.service",
-        "core-2: stop web@2.service",
-        "core-2: start web@2.service",
+        "core-1: stop web@1.service web-discovery@1.service",
+        "core-1: start web@1.service web-discovery@1.service",
+        "core-2: stop web@2.service web-discovery@2.service",
+        "core-2: start web@2.service web-discovery@2.service",
     ]
     assert [str(outcome.name) for outcome in result.outcomes] == ["web@1.service", "web@2.service"]
 

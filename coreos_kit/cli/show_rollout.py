@@ -1,0 +1,95 @@
+"""How a deploy goes: on a terminal a live line each instance, else a line each stage; then the times."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from coreos_kit.cli import output
+from coreos_kit.errors import KitError
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.plan import Step
+from coreos_kit.model.stage import Stage
+from coreos_kit.ops.listening import Listener
+from coreos_kit.ports import Clock
+
+
+@dataclass(slots=True)
+class _Course:
+    """The stages of one instance so far, each with the time at which it came to it."""
+
+    began: float
+    stages: list[tuple[Stage, float]] = field(default_factory=list)
+
+    @property
+    def last(self) -> Stage:
+        return self.stages[-1][0]
+
+    def seconds(self, until: float | None = None) -> float:
+        return (until if until is not None else self.stages[-1][1]) - self.began
+
+    def parts(self) -> Iterator[str]:
+        """Yield what each stage took until it was reached."""
+        before = self.began
+        for stage, at in self.stages:
+            yield f"{stage} {at - before:.1f} s"
+            before = at
+
+
+class Rollout(Listener):
+    """Follows a deploy and writes on stderr."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began: dict[str, float] = {}
+        self._courses: dict[tuple[UnitName, str], _Course] = {}
+        self._live = output.try_live(self._lines)
+
+    def before_step(self, step: Step) -> None:
+        """Take the time from here on."""
+        self._began[step.machine] = self._clock.now()
+
+    def stage(self, unit: UnitName, machine: str, stage: Stage) -> None:
+        """Show the stage."""
+        now = self._clock.now()
+        course = self._courses.setdefault((unit, machine), _Course(self._began.get(machine, now)))
+        course.stages.append((stage, now))
+        if self._live:
+            self._live.begin()
+        else:
+            output.say(f"{machine or 'the cluster'}: {unit}: {stage}")
+
+    def after_step(self, step: Step) -> None:
+        """Its last stage has been told."""
+
+    def going_back(self, error: KitError) -> None:
+        """The same units go through the same stages once more."""
+
+    def end(self) -> None:
+        """Leave the terminal as it is, and sum up."""
+        if self._live:
+            self._live.end()
+        for (unit, machine), course in self._courses.items():
+            where, parts = machine or "the cluster", ", ".join(course.parts())
+            output.say(f"{unit} on {where}: {course.last} after {course.seconds():.1f} s ({parts})")
+
+    def _lines(self) -> list[str]:
+        now = self._clock.now()
+        width = max((len(str(unit)) for unit, _ in self._courses), default=0)
+        return [
+            f"{unit!s:{width}}  {machine}  {course.last}"
+            + ("" if course.last in _ENDS else f", {course.seconds(now):.0f} s")
+            for (unit, machine), course in list(self._courses.items())
+        ]
+
+
+_ENDS = frozenset({Stage.IN_POOL, Stage.SERVING, Stage.REMOVED, Stage.FAILED})
+
+
+@contextmanager
+def following(clock: Clock) -> Iterator[Rollout]:
+    """Follow what is deployed inside a block; however it ends, its times are told."""
+    rollout = Rollout(clock)
+    try:
+        yield rollout
+    finally:
+        rollout.end()
