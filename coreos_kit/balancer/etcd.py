@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from .access import OPEN, Access, basic
 from .pool import MAX_REGISTRATIONS, shown
-from .wire import Answer, Unreachable, ask
+from .wire import ANSWER_S, HURRY_S, Answer, Unreachable, ask
 
 _GATEWAYS = ("/v3", "/v3beta")  # 3.4 and later, 3.3
 _INDEX_CLEARED = 401
@@ -49,12 +49,12 @@ class EtcdV3:
         first = prefix.rstrip("/").encode() + b"/"
         self._range = {"key": _b64(first), "range_end": _b64(first[:-1] + b"0")}  # "0" follows "/"
 
-    def read(self) -> Snapshot:
+    def read(self, patience_s: float = ANSWER_S) -> Snapshot:
         """Read all registrations, linearizably: without a quorum this fails. Raises `Unreachable`."""
         request = {**self._range, "limit": MAX_REGISTRATIONS + 1}
         remembered = self._token
         try:
-            answer = self._ask_gateway("/kv/range", request, self._authorization())
+            answer = self._ask_gateway("/kv/range", request, self._authorization(), patience_s)
         except Denied:
             if not remembered or self._token != remembered:
                 raise
@@ -79,6 +79,7 @@ class EtcdV3:
             body,
             access=self._access,
             authorization=self._authorization(),
+            answer_s=HURRY_S,
         ) as answer:
             created = answer.try_line(deadline - time.monotonic())
             if b'"created":true' not in created:
@@ -101,7 +102,9 @@ class EtcdV3:
             self._token, self._token_is_of = answer["token"], login
         return self._token
 
-    def _ask_gateway(self, call: str, request: Mapping[str, Any], authorization: str = "") -> Dict[str, Any]:
+    def _ask_gateway(
+        self, call: str, request: Mapping[str, Any], authorization: str = "", patience_s: float = ANSWER_S
+    ) -> Dict[str, Any]:
         body = json.dumps(request).encode()
         for gateway in (self._gateway,) if self._gateway else _GATEWAYS:
             with ask(
@@ -111,6 +114,7 @@ class EtcdV3:
                 body,
                 access=self._access,
                 authorization=authorization,
+                answer_s=patience_s,
             ) as answer:
                 if answer.status == 404:
                     continue
@@ -131,13 +135,13 @@ class EtcdV2:
         self._access = access
         self._path = "/v2/keys" + quote(prefix.rstrip("/"))
 
-    def read(self) -> Snapshot:
+    def read(self, patience_s: float = ANSWER_S) -> Snapshot:
         """Read all registrations with a quorum. Raises `Unreachable`.
 
         The quorum matters: without a leader nothing expires, and with a new one everything that should have
         expired does so at once, before any sidekick can renew. Only a failed read tells that this is near.
         """
-        with self._get(f"{self._path}?quorum=true") as answer:
+        with self._get(f"{self._path}?quorum=true", patience_s) as answer:
             parsed = _object(answer, missing="it does not serve the v2 API")
             index = answer.header("X-Etcd-Index") or ""
             if answer.status == 404 and parsed.get("errorCode") == _KEY_NOT_FOUND:
@@ -156,7 +160,7 @@ class EtcdV2:
         """Return when something changed since `snapshot`, or after `timeout_s`. Raises `Unreachable`."""
         deadline = time.monotonic() + timeout_s
         path = f"{self._path}?wait=true&recursive=true&waitIndex={snapshot.revision + 1}"
-        with self._get(path) as answer:
+        with self._get(path, HURRY_S) as answer:
             if answer.status == 200:
                 answer.try_line(deadline - time.monotonic())
                 return
@@ -167,7 +171,7 @@ class EtcdV2:
                     f'HTTP {answer.status} to a watch: "{shown(str(parsed.get("message", "")))}"'
                 )
 
-    def _get(self, path: str) -> ContextManager[Answer]:
+    def _get(self, path: str, patience_s: float) -> ContextManager[Answer]:
         login = _login_of(self._access)
         return ask(
             self._address,
@@ -175,6 +179,7 @@ class EtcdV2:
             path,
             access=self._access,
             authorization=basic(login) if login else "",
+            answer_s=patience_s,
         )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable, List, Protocol, Union
 
 from .etcd import EtcdV2, EtcdV3, Snapshot
 from .pool import Pool, TooManyRegistrations, pool_of
 from .settings import Settings
-from .wire import Unreachable
+from .wire import ANSWER_S, HURRY_S, Unreachable
 
 CHECK_S = 5.0  # how often etcd is read though nothing seems to change: a dead peer is noticed by then
 PACE_S = 0.02  # many changes at once are read together
@@ -36,7 +37,7 @@ class Lost:
 class Store(Protocol):
     """What both APIs of etcd offer."""
 
-    def read(self) -> Snapshot: ...  # noqa: D102
+    def read(self, patience_s: float = ANSWER_S) -> Snapshot: ...  # noqa: D102
     def wait(self, snapshot: Snapshot, timeout_s: float) -> None: ...  # noqa: D102
 
 
@@ -58,17 +59,19 @@ def follow(
     """
     read_pause = watch_pause = FIRST_PAUSE_S
     broken: List[str] = []
+    read: Callable[[], Snapshot] = store.read
     while True:
         try:
-            snapshot = store.read()
+            snapshot = read()
             pool = pool_of(snapshot.registrations, settings.networks, prefix=settings.prefix)
         except (Unreachable, TooManyRegistrations) as error:
             tell(Lost(str(error)))
+            read = store.read
             sleep(read_pause)
             read_pause = min(2 * read_pause, LONGEST_PAUSE_S)
             continue
         tell(Seen(pool, broken[-1] if len(broken) >= WORTH_SAYING else ""))
-        read_pause = FIRST_PAUSE_S
+        read, read_pause = partial(_read_twice, store), FIRST_PAUSE_S
         try:
             store.wait(snapshot, CHECK_S)
         except Unreachable as error:
@@ -79,3 +82,14 @@ def follow(
             broken = []
             watch_pause = FIRST_PAUSE_S
             sleep(PACE_S)
+
+
+def _read_twice(store: Store) -> Snapshot:
+    """Read an etcd that was there a moment ago: one that is silent now is asked again, with more patience.
+
+    A gateway gives the second connection to another member; the first may have been one that is cut off.
+    """
+    try:
+        return store.read(HURRY_S)
+    except Unreachable:
+        return store.read()

@@ -2,7 +2,8 @@
 
 Pure: what is known, what happened and the time -> what is known now. An etcd that can't be read says nothing
 about the backends, and one that has just come back may have lost registrations that their sidekicks renew
-within `renew_s`: those are waited for. When most of the pool is missing at once, `stampede` says what stays.
+within `renew_s`: those are waited for, unless it was away for less than that. When most of the pool is
+missing at once, `stampede` says what stays.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Kept:
     hold_s: float
     lost_at: Optional[float] = 0.0
     seen: Tuple[str, ...] = ()
+    seen_at: float = float("-inf")
     awaited: Tuple[str, ...] = ()  # from before the outage, and not seen since
     back_at: float = 0.0
     leavers: Leavers = field(default_factory=Leavers)
@@ -51,9 +53,12 @@ class Kept:
     def saw(self, servers: Tuple[str, ...], now: float) -> Kept:
         """Etcd was read, and these are its servers."""
         if self.lost_at is not None:
-            back = replace(self, lost_at=None, back_at=now, awaited=self.servers)
+            back = replace(self, lost_at=None)
+            if not self._was_brief(now):
+                back = replace(back, back_at=now, awaited=self.servers)
             return back.saw(servers, now)
-        return replace(self, seen=servers, awaited=self._still_awaited(servers, now)).settled(now)
+        awaited = self._still_awaited(servers, now)
+        return replace(self, seen=servers, seen_at=now, awaited=awaited).settled(now)
 
     def asked(self, took: Iterable[str], refused: Iterable[str], now: float) -> Kept:
         """Servers of `leavers` were asked for a connection, and these took one or refused it."""
@@ -73,6 +78,10 @@ class Kept:
         leavers = self.leavers.after(present, left, now, self.hold_s)
         servers = sort_servers((*present, *leavers.held)) if leavers.held else present
         return replace(self, servers=servers, awaited=awaited, leavers=leavers)
+
+    def _was_brief(self, now: float) -> bool:
+        """Whether whoever renewed in time before has time left: a TTL is more than two renewals."""
+        return now - self.seen_at < self.hold_s - SETTLING_S
 
     def _still_awaited(self, seen: Tuple[str, ...], now: float) -> Tuple[str, ...]:
         if not self.awaited:

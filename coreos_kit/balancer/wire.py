@@ -15,6 +15,7 @@ from .pool import shown
 
 CONNECT_S = 2.0
 ANSWER_S = 3.0
+HURRY_S = 1.0  # where there is another way, should nothing be said by then
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 MAX_STRING_BYTES = 1024
 

@@ -14,7 +14,7 @@ from coreos_kit.balancer.etcd import EtcdV2, EtcdV3, Snapshot
 from coreos_kit.balancer.following import CHECK_S, LONGEST_PAUSE_S, PACE_S, Lost, Seen, follow
 from coreos_kit.balancer.pool import Pool, parse_networks
 from coreos_kit.balancer.settings import Settings
-from coreos_kit.balancer.wire import Unreachable
+from coreos_kit.balancer.wire import ANSWER_S, HURRY_S, Unreachable
 
 PREFIX = "/services/apache"
 SETTINGS = Settings("127.0.0.1", 2379, "v3", PREFIX, parse_networks("10.132.0.0/16"), "apache", 80, 10)
@@ -169,8 +169,10 @@ class ScriptedStore:
 
     def __init__(self, reads: list[str | None], waits: list[str | None]) -> None:
         self.reads, self.waits, self.waited = reads, waits, list[float]()
+        self.patience: list[float] = []
 
-    def read(self) -> Snapshot:
+    def read(self, patience_s: float = ANSWER_S) -> Snapshot:
+        self.patience.append(patience_s)
         if not self.reads:
             raise ScriptEndError
         self._go(self.reads.pop(0))
@@ -198,6 +200,17 @@ def test_an_etcd_that_can_not_be_read_is_tried_again_ever_more_slowly() -> None:
 
     assert told == [Lost("refused")] * 8
     assert slept == [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0, 2.0]
+
+
+def test_an_etcd_that_was_there_a_moment_ago_is_asked_twice_before_it_is_lost() -> None:
+    store = ScriptedStore([None, "timed out", None, "timed out", "timed out", "timed out"], [None, None])
+    told: list[Seen | Lost] = []
+
+    with pytest.raises(ScriptEndError):
+        follow(store, SETTINGS, told.append, lambda _: None)
+
+    assert [isinstance(word, Seen) for word in told] == [True, True, False, False]
+    assert store.patience == [ANSWER_S, HURRY_S, ANSWER_S, HURRY_S, ANSWER_S, ANSWER_S, ANSWER_S]
 
 
 def test_a_broken_watch_is_no_outage_while_reading_works() -> None:

@@ -63,6 +63,22 @@ def test_a_second_outage_starts_the_waiting_anew() -> None:
     assert kept.settled(42).servers == (A,)
 
 
+def test_an_outage_shorter_than_a_renewal_costs_nobody_his_key_and_is_not_waited_for() -> None:
+    kept = connected(A, B).lost(6)
+
+    assert kept.servers == (A, B)
+    assert kept.saw((A,), 9.9).servers == (A,)
+
+
+def test_an_etcd_that_is_away_for_a_moment_again_and_again_does_not_keep_what_is_gone_for_ever() -> None:
+    """As where one of its members is down, and every third connection goes to that one."""
+    kept = connected(A, B).lost(10).saw((A, B), 20)
+    for number in range(3, 6):
+        kept = kept.saw((A,), 10 * number).lost(10 * number + 5).saw((A,), 10 * number + 8)
+
+    assert kept.settled(60).servers == (A,)
+
+
 def test_the_pool_of_before_a_restart_is_kept_like_one_of_before_an_outage() -> None:
     started = Kept((A, B), hold_s=12)
 
