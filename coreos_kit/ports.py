@@ -11,6 +11,7 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import EtcdApi, HealthKind
+from coreos_kit.model.release import Revision
 from coreos_kit.model.secret import Secret, SecretSource, SeenFiles
 
 Progress = Callable[[str], None]
@@ -334,6 +335,18 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Let that many seconds pass."""
+        ...
+
+
+class Checkout(Protocol):
+    """The workspace as git sees it. Asks and never raises: a workspace need not be in git."""
+
+    def revision(self) -> Revision:
+        """Return what is checked out; an empty one where git does not know."""
+        ...
+
+    def is_older_than(self, commit: str) -> bool | None:
+        """Tell whether what is checked out is a true ancestor of `commit`; None: it can't be told."""
         ...
 
 

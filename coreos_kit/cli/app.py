@@ -11,6 +11,7 @@ from coreos_kit.cli import (
     balancer,
     cluster,
     deploying,
+    history,
     holding,
     images,
     lab,
@@ -73,6 +74,7 @@ cluster.add_to(app)
 units.add_to(app)
 holding.add_to(app)
 scaling.add_to(app)
+history.add_to(app)
 locking.add_to(app)
 balancer.add_to(app)
 adopting.add_to(app)

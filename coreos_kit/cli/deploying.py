@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 TimeoutOpt = Annotated[
     int, typer.Option("--timeout", metavar="S", min=1, help="How long to wait for each instance.")
 ]
+OlderOpt = Annotated[
+    bool, typer.Option("--older", help="Deploy though the checkout is older than what is deployed.")
+]
 
 
 def plan_command(
@@ -47,7 +50,7 @@ def plan_command(
     from coreos_kit.cli import planned, show, show_plan, wiring
     from coreos_kit.ops.plan import losses, prepare
 
-    options = _options(skip, evacuate, allow_remove)
+    options = planning_options(skip, evacuate, allow_remove)
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         prepared = prepare(session, options)
     planned.keep(session, prepared, options, out)
@@ -60,6 +63,7 @@ def deploy_command(
     yes: YesOpt = False,
     timeout: TimeoutOpt = 90,
     lock_wait: LockWaitOpt = 0,
+    older: OlderOpt = False,
     skip: SkipOpt = None,
     evacuate: EvacuateOpt = None,
     allow_remove: AllowRemoveOpt = None,
@@ -81,20 +85,22 @@ def deploy_command(
     """
     from coreos_kit.cli import confirming, planned, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
+    from coreos_kit.ops.checkout import refuse_older
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.planning import refuse_downtime
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        again = planned.planner(session, _options(skip, evacuate, allow_remove), plan)
+        again = planned.planner(session, planning_options(skip, evacuate, allow_remove), plan)
         prepared = again()
         refuse_downtime(prepared.plan, allowed=allow_downtime)
+        refuse_older(session, prepared.current, allowed=older)
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
         how = DeployOptions(timeout, allow_downtime, not no_rollback)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)
         order = Order("coreos-kit deploy", again, changed, lock_wait, how)
         with show_rollout.following(session.clock) as rollout:
             done = carry_out(session, prepared, order, [rollout])
-    show.deployed(ctx.obj, session.cluster, done.result, done.verdict)
+    show.deployed(ctx.obj, session.cluster, done)
 
 
 def verify_command(
@@ -127,9 +133,10 @@ def verify_command(
     raise typer.Exit(fixed.verdict.exit_code)
 
 
-def _options(
+def planning_options(
     skip: list[str] | None, evacuate: list[str] | None, allow_remove: list[str] | None
 ) -> "PlanOptions":
+    """Return what planning is asked to do otherwise."""
     from coreos_kit.planning import PlanOptions
 
     return PlanOptions(frozenset(skip or ()), frozenset(evacuate or ()), frozenset(allow_remove or ()))

@@ -16,7 +16,7 @@ from coreos_kit.ops.plan import Prepared
 from coreos_kit.units.fleet_hash import fleet_text
 from coreos_kit.units.stamp import unstamped
 
-_SIGNS = {Verb.CREATE: "+", Verb.REPLACE: "~", Verb.RESTART: "!", Verb.REMOVE: "-", Verb.MOVE: ">"}
+SIGNS = {Verb.CREATE: "+", Verb.REPLACE: "~", Verb.RESTART: "!", Verb.REMOVE: "-", Verb.MOVE: ">"}
 _MOST_WAVES, _MOST_MACHINES, _MOST_UNITS = 20, 12, 4  # shown as text; JSON has them all
 
 
@@ -146,7 +146,7 @@ def _change_lines(changes: Sequence[UnitChange]) -> Iterator[str]:
     shown: dict[tuple[str, ...], UnitName] = {}
     for change in changes:
         where = change.machine or "no machine"
-        yield f"{_SIGNS[change.verb]} {change.verb} {change.name} on {where}: {change.reason}"
+        yield f"{SIGNS[change.verb]} {change.verb} {change.name} on {where}: {change.reason}"
         lines = tuple(diff_of(change))
         first = shown.setdefault(lines[2:], change.name)
         if lines and first != change.name:

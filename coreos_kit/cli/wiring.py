@@ -93,7 +93,9 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     """Open a cluster for work; everything that was connected is closed at the end."""
     from coreos_kit.adapters.engine import MachineEngine
     from coreos_kit.adapters.etcd import open_store
+    from coreos_kit.adapters.git import GitCheckout
     from coreos_kit.adapters.hooks import run_hook
+    from coreos_kit.adapters.local import LocalRunner
     from coreos_kit.adapters.machine_files import SshMachineFiles
     from coreos_kit.adapters.probe import MachineProber
     from coreos_kit.adapters.secrets import SecretReader
@@ -142,6 +144,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             progress=progress,
             run_hook=run_hook,
             author=_author(),
+            checkout=GitCheckout(project.root, LocalRunner()),
         )
 
 

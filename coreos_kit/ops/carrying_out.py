@@ -1,15 +1,18 @@
-"""Carrying out a plan: under the lock, from a fresh look, verified in the end."""
+"""Carrying out a plan: under the lock, from a fresh look, verified and recorded in the end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from coreos_kit.errors import Refused
+from coreos_kit.errors import KitError, Refused
 from coreos_kit.model.chain import Verdict
+from coreos_kit.model.release import Release, Revision
 from coreos_kit.ops.deploy import DeployOptions, DeployResult, check, deploy
 from coreos_kit.ops.hooks import Hooks
 from coreos_kit.ops.listening import Listener
-from coreos_kit.ops.lock import held_lock
+from coreos_kit.ops.lock import Lock, held_lock
 from coreos_kit.ops.plan import Prepared
+from coreos_kit.ops.recording import About, Recording, begin
 from coreos_kit.ops.session import Session
 from coreos_kit.planning.sameness import same_work
 
@@ -32,6 +35,8 @@ class Order:
     on_change: Callable[[Prepared], None] = refuse_changed
     lock_wait_s: int = 0
     options: DeployOptions = field(default_factory=DeployOptions)
+    back_to: int | None = None  # the release that this goes back to
+    revision: Revision | None = None  # what that was made from; None: what is checked out
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,7 @@ class Done:
 
     result: DeployResult
     verdict: Verdict
+    release: Release | None = None  # None: there was nothing to record
 
 
 def carry_out(session: Session, prepared: Prepared, order: Order, listeners: Sequence[Listener] = ()) -> Done:
@@ -53,6 +59,28 @@ def carry_out(session: Session, prepared: Prepared, order: Order, listeners: Seq
         fresh = order.again()
         if not fresh.plan.is_empty and not same_work(session.project.name, prepared.plan, fresh.plan):
             order.on_change(fresh)
+        recording = begin(session, fresh, About(order.command, order.back_to, order.revision))
         with hooks.around(fresh):
-            result = deploy(session, fresh, order.options, [lock, *listeners, hooks])
-            return Done(result, check(session, fresh, result))
+            with _told_of(recording, lock):
+                result = deploy(session, fresh, order.options, [lock, *listeners, hooks])
+                verdict = check(session, fresh, result)
+            return Done(result, verdict, _recorded(recording, lock, result))
+
+
+@contextmanager
+def _told_of(recording: Recording | None, lock: Lock) -> Iterator[None]:
+    """Let the history tell of an attempt, where something may have been touched and the lock is held."""
+    try:
+        yield
+    except (KitError, KeyboardInterrupt) as error:
+        has_begun = not isinstance(error, KitError) or error.exit_code in (5, 6, 130)
+        if recording is not None and has_begun and lock.renew():
+            recording.fail(error)
+        raise
+
+
+def _recorded(recording: Recording | None, lock: Lock, result: DeployResult) -> Release | None:
+    if recording is None:
+        return None
+    lock.ensure()
+    return recording.finish(result.prepared.plan)

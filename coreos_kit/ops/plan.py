@@ -9,11 +9,14 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.holding import Holding
 from coreos_kit.model.loss import MachineLoss
 from coreos_kit.model.plan import DesiredUnit, Plan
-from coreos_kit.model.secret import Secret
+from coreos_kit.model.release import Release
+from coreos_kit.model.secret import Secret, SeenFiles
 from coreos_kit.ops.adopt import carry_over_notes
 from coreos_kit.ops.behind import behind
+from coreos_kit.ops.checkout import release_notes
 from coreos_kit.ops.holding import holding_notes, read_holding, with_holding
-from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
+from coreos_kit.ops.machine_files import Secrets, plan_files, read_secrets, seal
+from coreos_kit.ops.releases import History, try_history
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import registration_prefixes
 from coreos_kit.planning import PlanOptions, plan
@@ -22,7 +25,7 @@ from coreos_kit.planning.still import left_as_found, still_notes
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.pin import pin_images, pinned_digests
 from coreos_kit.units.render import desired_units
-from coreos_kit.units.secret_files import pin_env_files
+from coreos_kit.units.secret_files import pin_env_files, unpinned
 from coreos_kit.units.stamp import stamped
 
 
@@ -37,6 +40,23 @@ class Prepared:
     contents: Mapping[str, Secret] = field(default_factory=dict)  # of the secret files, by name
     file_digests: Mapping[str, str] = field(default_factory=dict)  # under the machines' key; none without one
     holding: Holding = field(default_factory=Holding)  # what somebody holds still; the plan heeds it
+    seen_files: Mapping[str, SeenFiles | KitError] = field(default_factory=dict)  # by machine
+    away: frozenset[str] = frozenset()  # machines that are left as they are
+    configuration: str = ""  # the text of coreos-kit.toml that this comes from
+    current: Release | None = None  # the last release; None: there is none, or etcd can't be asked
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was seen before planning."""
+
+    observed: Observation
+    files: Mapping[str, SeenFiles | KitError]
+    holding: Holding
+    etcd_error: Unreachable | None
+    history: History
+    digests: Mapping[str, str]
+    failures: Mapping[str, KitError]  # why an image has no digest
 
 
 def prepare(session: Session, options: PlanOptions) -> Prepared:
@@ -47,46 +67,94 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     desired = desired_units(session.project, session.cluster, session.sources)
     _refuse_lint_errors(desired)
     secrets = read_secrets(session)
+    configuration = session.project.file.read_text(encoding="utf-8")
+    seen = _look(session, desired, _references(desired), options)
+    kept, notes = _keep_deployed_digests(session.project.name, seen.observed, seen.failures)
+    digests = {**seen.digests, **kept}
+    pinned = tuple(replace(unit, text=pin_images(unit.text, digests)) for unit in desired)
+    notes = [*behind(session.project), *release_notes(session, seen.history), *notes]
+    return _planned(session, pinned, digests, configuration, secrets, seen, notes, options)
+
+
+def prepare_texts(
+    session: Session,
+    desired: Sequence[DesiredUnit],
+    digests: Mapping[str, str],
+    configuration: str,
+    options: PlanOptions,
+) -> Prepared:
+    """Plan for texts that were deployed once, with the images that they name; secrets are those of now.
+
+    Refuses what `prepare` does.
+    """
+    _refuse_lint_errors(desired)
+    secrets = read_secrets(session)
+    seen = _look(session, desired, (), options)
+    bare = tuple(replace(unit, text=unpinned(unit.text, session.project.name)) for unit in desired)
+    return _planned(session, bare, digests, configuration, secrets, seen, [], options)
+
+
+def _look(
+    session: Session, desired: Sequence[DesiredUnit], references: Sequence[str], options: PlanOptions
+) -> _Seen:
     with ThreadPoolExecutor(max_workers=5) as pool:
         looking_at_files = pool.submit(session.files.look)
         asking = pool.submit(ask_etcd, session)
+        reading = pool.submit(try_history, session)
         looking = pool.submit(session.driver.observe, [unit.name for unit in desired])
-        resolving = pool.submit(_resolve, session, _references(desired), options)
-        comparing = pool.submit(behind, session.project)
+        resolving = pool.submit(_resolve, session, references, options)
         observed, (digests, failures) = looking.result(), resolving.result()
+    files = looking_at_files.result()
+    if not observed.machines.keys() <= files.keys():  # fleet told of a machine that nobody had named
+        files = session.files.look()
     holding, etcd_error = asking.result()
-    options = with_holding(options, holding, desired)
-    kept, notes = _keep_deployed_digests(session.project.name, observed, failures)
-    digests = {**digests, **kept}
-    seen_files = looking_at_files.result()
-    if not observed.machines.keys() <= seen_files.keys():  # fleet told of a machine that nobody had named
-        seen_files = session.files.look()
-    sealed = seal(secrets, seen_files)
+    return _Seen(observed, files, holding, etcd_error, reading.result(), digests, failures)
+
+
+def _planned(
+    session: Session,
+    units: Sequence[DesiredUnit],
+    digests: Mapping[str, str],
+    configuration: str,
+    secrets: Secrets,
+    seen: _Seen,
+    notes: Sequence[str],
+    options: PlanOptions,
+) -> Prepared:
+    """Plan for units whose images are pinned; their secrets' files are not yet."""
+    observed, holding = seen.observed, seen.holding
+    options = with_holding(options, holding, units)
+    sealed = seal(secrets, seen.files)
     pinned = tuple(
-        replace(
-            unit,
-            text=stamped(pin_env_files(pin_images(unit.text, digests), session.project.name, sealed.names)),
-        )
-        for unit in desired
+        replace(unit, text=stamped(pin_env_files(unit.text, session.project.name, sealed.names)))
+        for unit in units
     )
-    notes += [*holding_notes(holding, etcd_error), *still_notes(pinned, options.held_units, observed)]
+    notes = [
+        *notes,
+        *holding_notes(holding, seen.etcd_error),
+        *still_notes(pinned, options.held_units, observed),
+    ]
     pinned = left_as_found(session.project.name, pinned, observed, options.held_units)
     made = plan(session.project.name, session.cluster, pinned, observed, options, digests=digests)
-    notes = [*comparing.result(), *notes, *made.notes]
+    notes = [*notes, *made.notes]
     if observed.scheduler is None:
         notes += carry_over_notes(session.project.root, pinned, session.cluster)
     return Prepared(
         plan=replace(
             made,
-            files=plan_files(session, made, pinned, sealed, seen_files, observed, options.skip),
+            files=plan_files(session, made, pinned, sealed, seen.files, observed, options.skip),
             notes=tuple(notes),
         ),
         desired=pinned,
         observed=observed,
-        etcd_error=etcd_error,
+        etcd_error=seen.etcd_error,
         contents=sealed.contents,
         file_digests={} if sealed.is_new else sealed.digests,
         holding=holding,
+        seen_files=seen.files,
+        away=options.skip | observed.unreachable.keys(),
+        configuration=configuration,
+        current=seen.history.current,
     )
 
 

@@ -8,6 +8,7 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.lock import Author
 from coreos_kit.model.project import Cluster, Project
 from coreos_kit.ports import (
+    Checkout,
     Clock,
     ClusterDriver,
     Engine,
@@ -47,6 +48,7 @@ class Session:
     progress: Progress
     author: Author = field(default_factory=Author)
     run_hook: HookRunner = no_hooks
+    checkout: Checkout | None = None  # None: nobody asks what is checked out
     other_store: Callable[[], EtcdStore] | None = None  # of etcd's other API, which nothing of ours uses
 
     def runner(self, machine: str) -> Runner:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.secret import FileNames, Secret, SeenFiles
-from coreos_kit.units.secret_files import KEY_FILE, is_the_kits, names_file
+from coreos_kit.units.secret_files import KEY_FILE, is_seal, is_the_kits, names_file
 
 
 def agreed_key(seen: Iterable[SeenFiles]) -> Secret | None:
@@ -53,8 +53,10 @@ def file_changes(
     A file that is wanted and has no digest here stays as it is.
     """
     changes: dict[str, FileNames] = {}
-    for machine, names in sorted(wanted.items()):
+    for machine, needed in sorted(wanted.items()):
         files = seen[machine]
+        is_sealed = any(is_seal(path) for path in files.digests)  # seals are told by the same key
+        names = needed | {KEY_FILE} if is_sealed else needed
         present = dict(files.digests) if files.key == key else {}
         write = [
             name

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from coreos_kit.errors import InvalidConfig
 from coreos_kit.model.image_names import split_registry
+from coreos_kit.model.keys import DIGITS
 from coreos_kit.model.secret import Secret
 from coreos_kit.units.unit_file import UnitFile
 
@@ -23,9 +24,12 @@ CA, CERT, KEY, LOGIN = (f"{ETCD}/{name}" for name in ("ca.pem", "cert.pem", "key
 REGISTRY = "registry"
 LOGINS = f"{REGISTRY}/config.json"  # what docker calls it; podman takes the same format
 
+SEALS = "releases"
+
 _ROOT = "/etc/coreos-kit"
 _IN_A_NAME = 16  # hex digits of a digest; whoever finds another content for it has the key
 _ENV_FILE = re.compile(rf"([a-z0-9][a-z0-9_-]*)\.([0-9a-f]{{{_IN_A_NAME}}})\.env", re.ASCII)
+_SEAL = re.compile(rf"{SEALS}/[0-9]{{{DIGITS}}}", re.ASCII)
 _UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f]")
 _DOCKER_HUB = "https://index.docker.io/v1/"  # what docker.io is called in these files
 
@@ -40,8 +44,18 @@ def env_file(project: str, service: str) -> str:
     return f"{folder(project)}/{service}.env"
 
 
+def seal_name(number: int) -> str:
+    """Return the name below the folder of the file that holds the digest of a release's manifest."""
+    return f"{SEALS}/{number:0{DIGITS}}"
+
+
+def is_seal(path: str) -> bool:
+    """Whether a file below the folder is a release's seal; secrets come and go without it."""
+    return _SEAL.fullmatch(path) is not None
+
+
 def is_the_kits(path: str) -> bool:
-    """Whether a file below the folder is one that the kit writes, and may remove."""
+    """Whether a file below the folder is one that the kit writes for units, and may remove with them."""
     return path in (CA, CERT, KEY, LOGIN, LOGINS, KEY_FILE) or _ENV_FILE.fullmatch(path) is not None
 
 

@@ -21,7 +21,7 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, EtcdApi, MachineEntry
 from coreos_kit.ops.render import read_sources
 from coreos_kit.ops.session import Session
-from coreos_kit.ports import EtcdStore
+from coreos_kit.ports import Checkout, EtcdStore
 from coreos_kit.testing.cluster import FakeClock, FakeCluster, FakeEngine
 from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
@@ -102,6 +102,8 @@ class Kit:
     capsys: pytest.CaptureFixture[str]
     site: Site | None = None
     clock: FakeClock = field(default_factory=FakeClock)
+    secrets: FakeSecrets = field(default_factory=FakeSecrets)
+    checkout: Checkout | None = None
 
     def __call__(self, *args: str) -> Ran:
         self.capsys.readouterr()
@@ -143,13 +145,14 @@ class Kit:
             runners=dict(site.runners),
             engines={name: FakeEngine(site, name) for name in site.machines},
             files=site.files,
-            read_secret=FakeSecrets(),
+            read_secret=self.secrets,
             store=store,
             clock=self.clock,
             progress=progress,
             run_hook=run_hook,
             author=Author("anna", "desk", 4242),
             other_store=lambda: site.other_api,
+            checkout=self.checkout,
         )
 
 

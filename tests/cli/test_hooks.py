@@ -128,7 +128,7 @@ def test_a_post_hook_that_fails_is_said_and_changes_nothing(deployed: Kit, name:
     code, out, err = deployed("deploy", "--yes")
 
     assert code == 0
-    assert out.endswith("verified: all 18 links hold\n")
+    assert out.endswith("verified: all 18 links hold\nrecorded as release 2\n")
     assert f"the hook {name} failed with exit code 3; that changes nothing\n" in err
 
 

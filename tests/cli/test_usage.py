@@ -14,7 +14,7 @@ COMMANDS = (
     "init", "render", "link", "lint", "plan", "deploy", "verify", "status", "machines", "registrations",
     "logs", "ssh", "start", "stop", "restart", "destroy", "cordon", "uncordon", "drain",
     "image build", "image push", "image list",
-    "balancer preview", "adopt", "scale", "lock show", "lock release",
+    "balancer preview", "adopt", "scale", "history", "rollback", "lock show", "lock release",
     "lab up", "lab down", "lab status", "lab ssh", "lab kill", "lab revive", "lab cut", "lab heal",
 )
 # fmt: on

@@ -1,0 +1,42 @@
+"""What is checked out beside what is deployed: behind it, ahead of it, or gone back from."""
+
+from collections.abc import Iterator
+
+from coreos_kit.errors import Refused
+from coreos_kit.model.release import Release
+from coreos_kit.ops.releases import History
+from coreos_kit.ops.session import Session
+
+
+def release_notes(session: Session, history: History) -> Iterator[str]:
+    """Say what an operator should know of the last release before deploying over it."""
+    current = history.current
+    if current is None:
+        return
+    if current.back_to is not None:
+        yield (
+            f"release {current.number} went back to release {current.back_to}: where this plan differs,"
+            f" the configuration is ahead of what is deployed (coreos-kit history {current.number})"
+        )
+    if _is_behind(session, current):
+        yield f"{_behind(current)}; deploy refuses it without --older"
+
+
+def refuse_older(session: Session, current: Release | None, *, allowed: bool) -> None:
+    """Refuse to deploy a checkout that is older than the last release, as git knows it."""
+    if not allowed and current is not None and _is_behind(session, current):
+        raise Refused(
+            f"{_behind(current)}; nothing was touched",
+            hint="Pull first. To go back: coreos-kit rollback. If this is meant: coreos-kit deploy --older",
+        )
+
+
+def _is_behind(session: Session, current: Release) -> bool:
+    return session.checkout is not None and bool(session.checkout.is_older_than(current.revision.commit))
+
+
+def _behind(current: Release) -> str:
+    return (
+        f"this checkout is older than what is deployed: release {current.number}"
+        f" of {current.revision.commit[:12]} by {current.owner} on {current.host}"
+    )

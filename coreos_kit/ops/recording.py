@@ -1,0 +1,168 @@
+"""Recording a deploy: its texts before it begins, seals and the manifest when it has come to its end."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+import coreos_kit
+from coreos_kit.errors import DeployFailed, KitError
+from coreos_kit.model.lock import as_time
+from coreos_kit.model.plan import DesiredUnit, Plan
+from coreos_kit.model.release import Outcome, Release, ReleasedText, ReleasedUnit, Revision, digest_of
+from coreos_kit.model.secret import FileNames, Secret, SeenFiles
+from coreos_kit.ops.plan import Prepared
+from coreos_kit.ops.releases import (
+    History,
+    Recorded,
+    forget,
+    kept_of,
+    read_history,
+    refuse_too_large,
+    write_manifest,
+    write_texts,
+)
+from coreos_kit.ops.session import Session
+from coreos_kit.planning.seals import seal_changes, sealed_numbers
+from coreos_kit.ports import FileChange
+from coreos_kit.units.secret_files import KEY_FILE, seal_name
+
+_LONGEST_ERROR = 300
+_OUTCOMES = {5: Outcome.ROLLED_BACK, 130: Outcome.INTERRUPTED}  # by exit code
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a recording says of a deploy that its plan does not."""
+
+    command: str
+    back_to: int | None = None  # the release that it goes back to
+    revision: Revision | None = None  # of that release; None: what is checked out
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A release that is being made."""
+
+    session: Session
+    prepared: Prepared
+    history: History
+    draft: Release
+
+    def finish(self, plan: Plan) -> Release:
+        """Record the release, placed as `plan` says; raises `DeployFailed` where that can't be done."""
+        release = replace(self.draft, units=_units(self.prepared.desired, plan))
+        try:
+            self._write(release)
+        except KitError as error:
+            raise DeployFailed(
+                f"it is deployed and verified, but could not be recorded: {error}",
+                details=error.details,
+                hint="Run deploy again: it records what stands.",
+            ) from error
+        return release
+
+    def fail(self, error: BaseException) -> None:
+        """Record that it did not come to its end; where that can't be done either, say so."""
+        code = error.exit_code if isinstance(error, KitError) else 130
+        outcome = _OUTCOMES.get(code, Outcome.FAILED)
+        said = str(error)[:_LONGEST_ERROR]
+        try:
+            self._write(replace(self.draft, outcome=outcome, error=said))
+        except KitError as problem:
+            self.session.progress(f"the history does not know of this: {problem}")
+
+    def _write(self, release: Release) -> None:
+        """Seal, then write the manifest, last, then forget what is too old."""
+        recorded = Recorded(release, release.manifest())
+        kept = kept_of((*self.history.recorded, recorded))
+        if release.is_deployed:
+            self._seal(recorded, kept)
+        write_manifest(self.session, release)
+        forget(self.session, self.history, kept)
+
+    def _seal(self, new: Recorded, kept: Collection[Recorded]) -> None:
+        """Keep the manifest's digest as root's alone on every machine that is worked on."""
+        seen = {
+            machine: files
+            for machine, files in self.prepared.seen_files.items()
+            if isinstance(files, SeenFiles) and machine not in self.prepared.away
+        }
+        contents = {
+            recorded.release.number: seal_content(recorded)
+            for recorded in kept
+            if recorded.release.is_deployed
+        }
+        key = self.prepared.contents[KEY_FILE]
+        by_name = {seal_name(number): content for number, content in contents.items()}
+        changes = {
+            machine: _file_change(names, by_name, key if seen[machine].key is None else None)
+            for machine, names in seal_changes(contents, new.release.number, seen).items()
+            if names.write or names.remove
+        }
+        for machine, error in self.session.files.change(changes).items():
+            self.session.progress(f"{machine} has not sealed release {new.release.number}: {error}")
+
+
+def seal_content(recorded: Recorded) -> Secret:
+    """Return what a machine keeps of a release."""
+    return Secret(digest_of(recorded.manifest).encode())
+
+
+def begin(session: Session, prepared: Prepared, about: About) -> Recording | None:
+    """Get ready to record a deploy, under the lock: its texts are in etcd before anything is touched.
+
+    None where there is nothing to record: what only moves units comes from no configuration; or nothing is to
+    be done, and what stands is the last release. Raises `Refused` for what etcd would not take.
+    """
+    if not prepared.configuration:
+        return None
+    history = read_history(session)
+    draft = _draft(session, prepared, history, about)
+    current = history.current
+    if prepared.plan.is_empty and current is not None and current.content == draft.content:
+        return None
+    texts = _texts_of(prepared)
+    refuse_too_large(draft, texts)
+    write_texts(session, texts)
+    return Recording(session, prepared, history, draft)
+
+
+def _draft(session: Session, prepared: Prepared, history: History, about: About) -> Release:
+    checkout = session.checkout.revision() if session.checkout else Revision()
+    known = sealed_numbers([files for files in prepared.seen_files.values() if isinstance(files, SeenFiles)])
+    return Release(
+        number=max(history.last_number, *known, 0) + 1,
+        outcome=Outcome.DEPLOYED,
+        at=as_time(session.clock.wall()),
+        owner=session.author.owner,
+        host=session.author.host,
+        kit=coreos_kit.__version__,
+        command=about.command,
+        revision=about.revision if about.revision is not None else checkout,
+        configuration=digest_of(prepared.configuration),
+        units=_units(prepared.desired, prepared.plan),
+        digests=prepared.plan.digests,
+        back_to=about.back_to,
+    )
+
+
+def _units(desired: Collection[DesiredUnit], plan: Plan) -> tuple[ReleasedUnit, ...]:
+    known: dict[str, str] = {}  # instances of a template share their text
+    placements = plan.placements
+
+    def released(unit: DesiredUnit) -> ReleasedUnit:
+        digest = known.setdefault(unit.text, "") or digest_of(unit.text)
+        known[unit.text] = digest
+        text = ReleasedText(digest, unit.service, unit.kind, unit.images)
+        return ReleasedUnit(unit.name, text, placements.get(unit.name, ()))
+
+    return tuple(released(unit) for unit in desired)
+
+
+def _texts_of(prepared: Prepared) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([prepared.configuration, *(unit.text for unit in prepared.desired)]))
+
+
+def _file_change(names: FileNames, contents: dict[str, Secret], key: Secret | None) -> FileChange:
+    """Return what a machine is asked; one without a key gets it along, since seals are told by it."""
+    write = {name: contents[name] for name in names.write}
+    return FileChange({**write, **({KEY_FILE: key} if key is not None and write else {})}, names.remove)
