@@ -5,7 +5,7 @@ from functools import partial
 import typer
 
 from coreos_kit.cli.deploying import TimeoutOpt
-from coreos_kit.cli.options import LockWaitOpt, MachineArg, SkipOpt, WhyOpt, YesOpt
+from coreos_kit.cli.options import AllowDowntimeOpt, LockWaitOpt, MachineArg, SkipOpt, WhyOpt, YesOpt
 
 
 def cordon_command(ctx: typer.Context, machine: MachineArg, why: WhyOpt = "") -> None:
@@ -45,6 +45,7 @@ def drain_command(
     timeout: TimeoutOpt = 90,
     lock_wait: LockWaitOpt = 0,
     skip: SkipOpt = None,
+    allow_downtime: AllowDowntimeOpt = False,
     why: WhyOpt = "",
 ) -> None:
     """Cordon a machine and move its units elsewhere.
@@ -58,14 +59,16 @@ def drain_command(
     from coreos_kit.ops.carrying_out import Order
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.ops.drain import drain, prepare_drain
-    from coreos_kit.planning import PlanOptions
+    from coreos_kit.planning import PlanOptions, refuse_downtime
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         again = partial(prepare_drain, session, machine, PlanOptions(skip=frozenset(skip or ())))
         prepared = again()
+        refuse_downtime(prepared.plan, allowed=allow_downtime)
         show_holding.confirm_drain(ctx.obj, prepared.plan, machine, yes=yes)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)
-        order = Order(f"coreos-kit drain {machine}", again, changed, lock_wait, DeployOptions(timeout))
+        how = DeployOptions(timeout, allow_downtime)
+        order = Order(f"coreos-kit drain {machine}", again, changed, lock_wait, how)
         drained = drain(session, machine, why, prepared, order)
     show_holding.drained(ctx.obj, session.cluster, drained)
     raise typer.Exit(drained.exit_code)

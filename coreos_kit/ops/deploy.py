@@ -165,16 +165,19 @@ def _starts_sidekicks(prepared: Prepared) -> bool:
 def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict:
     """Verify what a deploy left; raise `DeployFailed` where the chain does not hold.
 
-    What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy.
+    What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy;
+    nor is what was no part of its plan: an instance that is not deployed yet when a machine is drained.
     """
     verdict = (
         verify(session, wait_s=SETTLE_S)
         if result.changed or result.let_in
         else verify(session, observed=prepared.observed)
     )
+    wanted = {unit.name for unit in prepared.desired}
     broken = [
         f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
         for chain in verdict.chains
+        if chain.unit in wanted
         for link in chain.links
         if link.state is State.BROKEN or (link.state is State.UNKNOWN and not prepared.observed.unreachable)
     ]
