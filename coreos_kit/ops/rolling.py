@@ -37,7 +37,8 @@ def roll(work: Work, waves: Sequence[Sequence[Step]], ledger: Ledger) -> Places:
         for result in results.values():
             if isinstance(result, KitError):
                 raise result
-            places |= result
+            for unit, machines in result.items():  # a global unit comes up on one machine after the other
+                places[unit] = tuple(dict.fromkeys((*places.get(unit, ()), *machines)))
         paused = rolled
     return places
 

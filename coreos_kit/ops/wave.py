@@ -150,7 +150,12 @@ def as_it_came(plan: Plan, places: Places) -> Plan:
     return replace(
         plan,
         waves=tuple(tuple(moved(step) for step in wave) for wave in plan.waves),
-        placements={**plan.placements, **places},
+        placements={
+            **plan.placements,
+            **{
+                unit: came for unit, came in places.items() if not {*came} <= {*plan.placements.get(unit, ())}
+            },
+        },
     )
 
 

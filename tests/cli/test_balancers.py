@@ -74,6 +74,15 @@ def test_a_global_balancer_is_replaced_on_one_machine_after_the_other(everywhere
     ]
 
 
+def test_what_is_done_on_every_machine_is_told_of_every_machine(everywhere: Kit) -> None:
+    everywhere.edit("unit_templates/load_balancer.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=60")
+
+    done = everywhere("deploy", "--yes", "--json").json
+
+    assert [change["machine"] for change in done["changes"]] == ["core-1", "core-2", "core-3"]
+    assert done["placements"]["nginx_lb.service"] == ["core-1", "core-2", "core-3"]
+
+
 def test_from_one_balancer_to_several_the_plain_unit_goes_first(deployed: Kit) -> None:
     make_several(deployed)
 
