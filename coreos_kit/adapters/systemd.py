@@ -145,14 +145,15 @@ def read_outcomes(machine: str, lines: tuple[Line, ...]) -> tuple[UnitOutcome, .
 
 def _outcomes(machine: str, lines: tuple[Line, ...]) -> Iterator[UnitOutcome]:
     journals = {line.word(): tuple(line.text(1).splitlines()) for line in lines if line.key == "journal"}
-    for line in lines:
-        if line.key == "unit":
-            state = properties(line.text(1))
-            yield UnitOutcome(
-                name=UnitName.parse(line.word()),
-                machine=machine,
-                active_state=state.get("ActiveState", ""),
-                sub_state=state.get("SubState", ""),
-                result=state.get("Result", ""),
-                journal=journals.get(line.word(), ()),
-            )
+    names = [UnitName.parse(line.word()) for line in lines if line.key == "unit"]
+    shown = next((line.text() for line in lines if line.key == "show"), "")
+    blocks = [properties(block) for block in shown.split("\n\n") if block.strip()]
+    for name, state in zip(names, blocks, strict=True):
+        yield UnitOutcome(
+            name=name,
+            machine=machine,
+            active_state=state.get("ActiveState", ""),
+            sub_state=state.get("SubState", ""),
+            result=state.get("Result", ""),
+            journal=journals.get(str(name), ()),
+        )

@@ -99,13 +99,13 @@ class ScriptedMachines:
             environment=texts.get("environment"),
             start=tuple(named["--start"]),
         )
-        yield from (_outcome(outcome) for outcome in self.cluster.apply(change))
+        yield from _outcomes(self.cluster.apply(change))
 
     def _wait(self, machine: FakeMachine, args: Sequence[str], stdin: bytes) -> Iterator[str]:
         del stdin
         units = [UnitName.parse(word) for word in args[2 + int(args[1]) :]]
         outcomes, up = self.cluster.wait_until_up(machine.name, units, [], timeout_s=int(args[0]))
-        yield from (_outcome(outcome) for outcome in outcomes)
+        yield from _outcomes(outcomes)
         yield f"backend {'yes' if up else 'no'}"
 
     def _signal(self, machine: FakeMachine, args: Sequence[str], stdin: bytes) -> Iterator[str]:
@@ -146,9 +146,13 @@ def _check(text: str) -> Check:
     return Check(HealthKind(kind), address, path, int(seconds))
 
 
-def _outcome(outcome: UnitOutcome) -> str:
-    state = f"ActiveState={outcome.active_state}\nSubState={outcome.sub_state}\nResult={outcome.result}\n"
-    return f"unit {outcome.name} {_encoded(state)}"
+def _outcomes(outcomes: Sequence[UnitOutcome]) -> Iterator[str]:
+    yield from (f"unit {outcome.name}" for outcome in outcomes)
+    shown = "\n".join(
+        f"ActiveState={outcome.active_state}\nSubState={outcome.sub_state}\nResult={outcome.result}\n"
+        for outcome in outcomes
+    )
+    yield f"show {_encoded(shown)}"
 
 
 def _shown(machine: FakeMachine, name: UnitName) -> str:

@@ -258,7 +258,23 @@ def test_whatever_bytes_come_they_are_an_answer_or_an_error_of_the_kit(stdout: b
         return
 
 
-@given(st.lists(st.builds("{} {} {}".format, st.sampled_from(["unit", "journal", "x"]), WORDS, WORDS)))
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["unit a.service"],
+        ["unit a.service", "unit b.service", f"show {encoded('ActiveState=active')}"],
+        ["unit a.service", f"show {encoded('ActiveState=active')[1:]}"],
+        [f"show {encoded('ActiveState=active')}"],
+    ],
+)
+def test_an_answer_that_does_not_tell_of_just_the_units_it_names_is_an_error(lines: list[str]) -> None:
+    with pytest.raises(CommandFailed, match="core-1: "):
+        read_outcomes("core-1", read_answer("core-1", told([*lines, "end"])))
+
+
+@given(
+    st.lists(st.builds("{} {} {}".format, st.sampled_from(["unit", "show", "journal", "x"]), WORDS, WORDS))
+)
 def test_whatever_a_machine_says_of_a_change_is_an_outcome_or_an_error_of_the_kit(lines: list[str]) -> None:
     try:
         outcomes = read_outcomes("core-1", read_answer("core-1", told([*lines, "end"])))

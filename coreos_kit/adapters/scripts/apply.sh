@@ -2,8 +2,8 @@
 # Changes one machine in one go: disable, stop, remove, write, reload once, start. Safe to repeat.
 #   $1 environment file   stdin: a tar with units/NAME and environment, for what is to be written
 #   $2… --disable NAME… --stop NAME… --remove NAME… --write NAME… --start NAME…
-# Prints, for every name under --stop, --remove and --start, what systemd says of it afterwards.
-# The last line is "end".
+# Prints "unit NAME" for every name under --stop, --remove and --start, "show base64" with what systemd says of them
+# afterwards, "journal NAME base64" where one did not start; the last line is "end".
 set -u
 export LC_ALL=C SYSTEMD_COLORS=0
 umask 022
@@ -59,12 +59,14 @@ for name in "${remove[@]}" "${start[@]}"; do
 done
 [ ${#start[@]} -eq 0 ] || systemctl start -- "${start[@]}" # whether it came up is said below
 
-for name in "${stop[@]}" "${remove[@]}" "${start[@]}"; do
-  state=$(systemctl show --no-pager --property=ActiveState,SubState,Result -- "$name")
-  printf 'unit %s %s\n' "$name" "$(base64 -w0 <<< "$state")"
-done
-for name in "${start[@]}"; do
-  systemctl is-active --quiet -- "$name" && continue
-  printf 'journal %s %s\n' "$name" "$(journalctl --no-pager --output=cat --lines=15 --unit="$name" 2>/dev/null | base64 -w0)"
-done
+asked=("${stop[@]}" "${remove[@]}" "${start[@]}")
+if [ ${#asked[@]} -gt 0 ]; then
+  printf 'unit %s\n' "${asked[@]}"
+  printf 'show %s\n' "$(systemctl show --no-pager --property=ActiveState,SubState,Result -- "${asked[@]}" | base64 -w0)"
+fi
+[ ${#start[@]} -eq 0 ] || paste -d ' ' <(printf '%s\n' "${start[@]}") <(systemctl is-active -- "${start[@]}") |
+  while read -r name state; do
+    [ "$state" != active ] || continue
+    printf 'journal %s %s\n' "$name" "$(journalctl --no-pager --output=cat --lines=15 --unit="$name" 2>/dev/null < /dev/null | base64 -w0)"
+  done
 echo end

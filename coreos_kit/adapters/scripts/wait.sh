@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2016 # the inner bash expands
 # Waits on the machine until units are active and backends answer; says how it went. Changes nothing.
 #   $1 seconds  $2 number of checks  $3… checks, each as kind|host:port|path|seconds, then units
-# Prints "unit NAME base64", "backend yes|no", "journal NAME base64" where it did not come; the last line is "end".
+# Prints "unit NAME" and what systemd says of all, "show base64", "backend yes|no", "journal NAME base64" where it did not come;
+# the last line is "end".
 set -u
 export LC_ALL=C SYSTEMD_COLORS=0
 seconds=$1 count=$2
@@ -30,8 +31,12 @@ active() { [ "$(systemctl show --property=ActiveState -- "$@" | grep -c '^Active
 
 # Without a check there is only systemd's word, and "active" is true for a moment of a unit that fails at once.
 steady() {
-  local before
+  local before up
   [ ${#checks[@]} -eq 0 ] || return 0
+  # What has been active for a second has shown it already.
+  read -r up _ < /proc/uptime
+  systemctl show --property=ActiveEnterTimestampMonotonic -- "$@" |
+    awk -F= -v up="$up" '$1 == "ActiveEnterTimestampMonotonic" && $2 > (up - 1) * 1000000 {young = 1} END {exit young}' && return 0
   before=$(systemctl show --property=MainPID,NRestarts -- "$@")
   sleep 1
   active "$@" && [ "$before" = "$(systemctl show --property=MainPID,NRestarts -- "$@")" ]
@@ -44,8 +49,9 @@ while :; do
   [ $SECONDS -lt $deadline ] || break
   sleep 0.2
 done
+[ $# -eq 0 ] || printf 'unit %s\n' "$@"
+[ $# -eq 0 ] || printf 'show %s\n' "$(systemctl show --no-pager --property=ActiveState,SubState,Result -- "$@" | base64 -w0)"
 for name in "$@"; do
-  printf 'unit %s %s\n' "$name" "$(systemctl show --no-pager --property=ActiveState,SubState,Result -- "$name" | base64 -w0)"
   [ $backend = yes ] ||
     printf 'journal %s %s\n' "$name" "$(journalctl --no-pager --output=cat --lines=15 --unit="$name" 2>/dev/null | base64 -w0)"
 done
