@@ -162,9 +162,11 @@ def _machines(name: str, cluster: Cluster, observed: Observation) -> Iterator[st
         return
     addresses = [machine.private_ip for machine in observed.machines.values() if machine.private_ip]
     yield f'network = {{ private = "{cluster.private_network or _network_of(addresses)}" }}'
-    known = {entry.name: entry for entry in cluster.machines}
+    known = {entry.name: entry.destination for entry in cluster.machines}
+    asked = known.get(observed.scheduler.gateway, "") if observed.scheduler else ""
+    user = asked[: asked.rfind("@") + 1]  # of the machines that only fleet named, nobody has said another
     for machine in (machine for _, machine in sorted(observed.machines.items())):
-        destination = known[machine.name].destination if machine.name in known else machine.private_ip
+        destination = known.get(machine.name) or f"{user}{machine.private_ip or machine.name}"
         yield ""
         yield f"[clusters.{name}.machines.{_quoted(machine.name)}]"
         yield f"ssh = {_quoted(destination)}"
