@@ -1,6 +1,7 @@
 """The fleet driver on a real fleet keeps the promises of `ports.ClusterDriver`."""
 
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -10,9 +11,11 @@ from coreos_kit.adapters.fleet.driver import FleetDriver
 from coreos_kit.adapters.fleet.gateway import Gateway
 from coreos_kit.adapters.ssh import open_machines
 from coreos_kit.adapters.systemd import SystemdDriver
+from coreos_kit.errors import KitError
 from coreos_kit.model.project import MachineEntry
-from coreos_kit.ports import ClusterDriver
+from coreos_kit.ports import Change, ClusterDriver
 from tests.contracts.driver_suite import *  # noqa: F403 - the suite
+from tests.contracts.driver_suite import name, text_of
 from tests.lab.lab_cluster import on_a_lab
 
 FLEET = os.environ.get("COREOS_KIT_FLEET_BIN", "")
@@ -50,3 +53,16 @@ def test_machines_that_only_fleet_names_are_reached_through_the_one_that_is_conf
             machine.machine_id for machine in opened.observe([]).machines.values()
         }
         assert runners[min(addresses)].run(["hostname"]).text.strip() == "core-2"
+
+
+def test_as_many_units_as_fleet_takes_long_to_forget_are_waited_for(driver: FleetDriver) -> None:
+    names = tuple(name(f"kitmany{number}.service") for number in range(24))
+    started = driver.apply(Change("core-1", write={unit: text_of("kitmany") for unit in names}, start=names))
+    began = time.monotonic()
+
+    removed = driver.apply_all([Change("core-1", stop=names, remove=names)], timeout_s=15)["core-1"]
+
+    print(f"{len(names)} units were gone after {time.monotonic() - began:.0f} s")
+    assert {outcome.active_state for outcome in started} == {"active"}
+    assert not isinstance(removed, KitError), removed
+    assert {outcome.active_state for outcome in removed} == {"inactive"}

@@ -56,7 +56,7 @@ until [ "$(fleetctl list-units --no-legend --fields=active | grep -cx active)" =
 echo "$before $(date +%s.%N)"
 """
 
-# fleet unloads one unit after the other, five seconds each, also when it is told to end: it gets no time for it.
+# fleet unloads one unit after the other, five seconds each, also when it is told to end: it gets no time.
 STOP_FLEET = "systemctl kill -s KILL fleet; systemctl stop fleet.socket fleet"
 FORGET = """\
 systemctl list-units --all --plain --no-legend 'small@*' | awk '{print $1}' | xargs -r systemctl kill -s KILL

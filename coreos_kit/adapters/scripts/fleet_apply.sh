@@ -1,7 +1,7 @@
 # shellcheck shell=bash disable=SC2329 # what settle() is to ask is called by its name
 # Changes units of a fleet cluster, many at a time: stop, seen inactive; destroy, seen gone; submit; load, seen placed; start.
 # What fleetctl's exit codes say counts for nothing: every step ends when fleet's lists show it. Safe to repeat.
-#   $1 seconds for each wait   $2 load|start: whether units must be loaded before any of them starts
+#   $1 seconds for each wait in which nothing comes about   $2 load|start: whether units must be loaded before any of them starts
 #   stdin: a tar of units as a workspace has them, and order/{stop,remove,start} (a name a line), order/write (name, hash, path)
 # Prints "stage NAME", "left base64" (the names that it waited for in vain), the lists, "said base64"; the last line is "end".
 set -u
@@ -30,11 +30,14 @@ finish() {
   echo end
   exit
 }
-# $1 what prints the names that are still awaited  $2 seconds  $3 what to do again in between
+# $1 what prints the names that are still awaited  $2 seconds, anew whenever they become fewer  $3 what to do again in between
 settle() {
-  local deadline=$((SECONDS + $2))
+  local deadline=$((SECONDS + $2)) before='' now
   while :; do
     look && $1 > left && [ ! -s left ] && return 0
+    now=$(wc -l < left)
+    [ "$now" -ge "${before:-$now}" ] || deadline=$((SECONDS + $2))
+    before=$now
     [ $SECONDS -lt $deadline ] || return 1
     ${3:-:}
     sleep 0.2
