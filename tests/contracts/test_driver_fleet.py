@@ -1,15 +1,17 @@
 """The fleet driver on a double of fleet keeps the promises of `ports.ClusterDriver`, and its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from coreos_kit.adapters.fleet.driver import FleetDriver
+from coreos_kit.adapters.fleet.gateway import Gateway
 from coreos_kit.errors import Unreachable
 from coreos_kit.model.project import MachineEntry
 from coreos_kit.ports import Change, ClusterDriver
+from coreos_kit.testing.runner import Answer, FakeRunner
 from tests.contracts.driver_suite import *  # noqa: F403 - the suite
 from tests.contracts.driver_suite import PLAIN, text_of
 from tests.contracts.fleet_double import DoubleMachines, fleet_with_the_double
@@ -59,6 +61,19 @@ def test_where_fleet_answers_nowhere_each_machine_says_why(fleet: FleetDriver) -
 
     assert refused.value.exit_code == 4
     assert refused.value.details == tuple(f"core-{n}: no daemon" for n in (1, 2, 3))
+
+
+def test_where_no_machine_can_be_reached_it_is_said_what_to_do_about_that() -> None:
+    def refuse(args: Sequence[str], stdin: bytes) -> Answer:
+        raise Unreachable("host key of core-1 is not known", hint="Connect by hand and compare: ssh core-1")
+
+    gateway = Gateway("contract", {"core-1": FakeRunner("core-1", {"bash": refuse})})
+
+    with pytest.raises(Unreachable) as raised:
+        gateway.ask("", (), b"", 1)
+
+    assert raised.value.details == ("host key of core-1 is not known",)
+    assert raised.value.hint == "Connect by hand and compare: ssh core-1"
 
 
 def test_a_machine_that_only_fleet_names_is_taken_in(fleet: FleetDriver) -> None:

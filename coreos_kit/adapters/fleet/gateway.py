@@ -31,6 +31,7 @@ class Gateway:
         when there is none.
         """
         errors: dict[str, str] = {}
+        hints: list[str] = []
         missing = True
         for name in sorted(self.runners, key=lambda name: name != self._last):
             try:
@@ -38,6 +39,7 @@ class Gateway:
                 lines = read_answer(name, completed)
             except (Unreachable, TimedOut, CommandFailed) as error:
                 errors[name] = str(error)
+                hints.append(error.hint)
                 missing = missing and isinstance(error, Unreachable)
                 continue
             if failed := next((line for line in lines if line.key == "failed"), None):
@@ -57,7 +59,8 @@ class Gateway:
         raise Unreachable(
             f"fleet answers on no machine of {self.cluster}",
             details=list(errors.values()),
-            hint="Look at its daemon: coreos-kit ssh MACHINE -- systemctl status fleet",
+            hint=(missing and next(filter(None, hints), ""))
+            or "Look at its daemon: coreos-kit ssh MACHINE -- systemctl status fleet",
         )
 
 
