@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
@@ -19,6 +20,7 @@ from tests.lab.conftest import Kit
 FLEET = os.environ.get("COREOS_KIT_FLEET_BIN", "")
 LAB = "fleet-test"
 MACHINES = ("core-1", "core-2", "core-3", "core-4")
+Seen = list[tuple[float, str, set[str]]]
 LISTS = "fleetctl list-units --full --no-legend --fields=unit,active,sub"
 
 pytestmark = [
@@ -85,7 +87,7 @@ def wait_for(what: str, happens: object, seconds: float = 60) -> None:
 
 
 @contextmanager
-def watching(kit: Kit, machine: str) -> Iterator[list[tuple[float, str, set[str]]]]:
+def watching(kit: Kit, machine: str) -> Iterator[Seen]:
     """Look four times a second, from the inside: (seconds, states of the units, registrations)."""
     script = (
         f"while sleep 0.25; do date +%s.%N; {LISTS}; echo --; "
@@ -105,7 +107,7 @@ def watching(kit: Kit, machine: str) -> Iterator[list[tuple[float, str, set[str]
         "-c",
         script,
     ]
-    seen: list[tuple[float, str, set[str]]] = []
+    seen: Seen = []
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
 
     def read() -> None:
@@ -116,7 +118,8 @@ def watching(kit: Kit, machine: str) -> Iterator[list[tuple[float, str, set[str]
                 block.append(line.rstrip())
                 continue
             cut = block.index("--")
-            seen.append((float(block[0]), "\n".join(block[1:cut]), set(block[cut + 1 :])))
+            units = "\n".join(" ".join(line.split()) for line in block[1:cut])
+            seen.append((float(block[0]), units, set(block[cut + 1 :])))
             block = []
 
     reader = threading.Thread(target=read, daemon=True)
@@ -127,6 +130,28 @@ def watching(kit: Kit, machine: str) -> Iterator[list[tuple[float, str, set[str]
         process.terminate()
         process.wait()
         reader.join(5)
+
+
+@dataclass(frozen=True)
+class Span:
+    """When an Apache was seen to have stopped, to be active again, and to be registered again."""
+
+    instance: str
+    stopped: float
+    active: float
+    registered: float
+    was_registered_when_it_stopped: bool
+
+
+def span_of(kit: Kit, seen: Seen, instance: str) -> Span:
+    unit = f"apache@{instance}.service"
+    key = f"/services/apache/{kit.address_of(kit.machine_of(unit))}"
+    up = [(moment, f"{unit} active running" in units) for moment, units, _ in seen]
+    stopped = next(moment for moment, is_up in up if not is_up)
+    active = next(moment for moment, is_up in up if is_up and moment > stopped)
+    keys = [(moment, key in registered) for moment, _, registered in seen if moment >= stopped]
+    registered = next(moment for moment, is_there in keys if is_there)
+    return Span(instance, stopped, active, registered, keys[0][1])
 
 
 def test_five_units_are_deployed_and_every_link_holds(kit: Kit) -> None:
@@ -183,20 +208,12 @@ def test_a_running_apache_is_replaced_without_sigterm_or_orphan_and_registers_ag
         kit("deploy", "--yes", timeout_s=600)
 
     assert not [moment for moment, units, _ in seen if "stop-sigterm" in units]
-    for instance in ("7777", "8888"):
-        running = [
-            (
-                t,
-                f"apache@{instance}.service\tactive\trunning"
-                in " ".join(u.split("\n")).replace("\t\t", "\t"),
-            )
-            for t, u, _ in seen
-        ]
-        stopped = next(t for t, up in running if not up)
-        active = next(t for t, up in running if up and t > stopped)
-        keys = [(t, len(k)) for t, _, k in seen if t > stopped]
-        assert active - stopped <= 25
-        assert keys
+    spans = [span_of(kit, seen, instance) for instance in ("7777", "8888")]
+    print(*spans, sep="\n")
+    for span in spans:
+        assert not span.was_registered_when_it_stopped
+        assert span.registered - span.stopped <= 25
+        assert span.registered - span.active <= 5
     containers = [kit.machine(machine, "docker ps --format '{{.Names}}'").split() for machine in MACHINES]
     assert sorted(name for found in containers for name in found if name.startswith("apache")) == [
         "apache.7777",
@@ -338,8 +355,98 @@ def test_a_killed_machine_is_said_and_fleet_moves_its_units(kit: Kit) -> None:
         for link in chain["links"]
     }
     assert states_of[machine] == "unreachable"
+    assert links["apache@8888.service unit"] != "ok"
     assert links["apache@8888.service request"] != "ok"
     assert links["apache@7777.service unit"] == "ok"
     assert moved != machine
     assert again["changed"] is False
     assert any("given it up" in note for note in again["notes"])
+
+
+@pytest.fixture
+def spare(kit: Kit) -> str:
+    """A machine on which nothing of the project stands."""
+    return next(entry["name"] for entry in kit("machines", "--json").json["machines"] if entry["units"] == 0)
+
+
+def only(kit: Kit, kind: str) -> dict[str, str]:
+    """Return the one ghost that verify finds."""
+    found = kit("verify", "--json", code=1).json["ghosts"]
+    assert [ghost["kind"] for ghost in found] == [kind], found
+    ghost: dict[str, str] = found[0]
+    return ghost
+
+
+def assert_mended(kit: Kit, what: str) -> None:
+    """Assert that --fix asks first, then does exactly this, and that all is well afterwards."""
+    refused = kit("verify", "--fix", code=2)
+    assert f"would {what}" in refused.err
+    fixed = kit("verify", "--fix", "--yes", "--json").json
+    assert [(one["what"].startswith(what), one["error"]) for one in fixed["mended"]] == [(True, "")]
+    assert (fixed["ok"], fixed["ghosts"]) == (True, [])
+
+
+def test_no_ghost_is_found_on_a_healthy_fleet_however_often_it_is_looked_at(kit: Kit) -> None:
+    for _ in range(10):
+        seen = kit("verify", "--json").json
+        assert (seen["ok"], seen["ghosts"], seen["unseen"]) == (True, [], [])
+
+
+def test_a_key_without_a_unit_is_found_and_deleted(kit: Kit, spare: str) -> None:
+    address = kit.address_of(spare)
+    key = f"/services/apache/{address}"
+    kit.machine(spare, f"ETCDCTL_API=2 etcdctl set {key} {address}:7777")
+    try:
+        assert only(kit, "key-without-unit")["machine"] == spare
+        assert_mended(kit, f"delete the key {key}")
+    finally:
+        kit.machine(spare, f"ETCDCTL_API=2 etcdctl rm {key}", code=None)
+
+
+def test_a_container_without_a_unit_is_removed_only_if_it_carries_the_projects_label(
+    kit: Kit, spare: str
+) -> None:
+    unit = "apache@7777.service"
+    image = kit.machine(kit.machine_of(unit), "docker inspect --format '{{.Config.Image}}' apache.7777")
+    image = image.strip()
+    labels = f"--label coreos-kit.project=web --label coreos-kit.unit={unit}"
+    kit.machine(spare, f"docker run --detach --name leftover {labels} {image} sleep 600")
+    kit.machine(spare, f"docker run --detach --name somebody-elses {image} sleep 600")
+    try:
+        ghost = only(kit, "container-without-unit")
+
+        assert (ghost["machine"], ghost["subject"]) == (spare, "leftover")
+        assert_mended(kit, "remove the container leftover ")
+        assert kit.machine(spare, "docker ps --format '{{.Names}}'").split() == ["somebody-elses"]
+    finally:
+        kit.machine(spare, "docker rm --force leftover somebody-elses 2>&1")
+
+
+def test_an_edit_of_the_file_that_fleet_wrote_is_found_and_its_remedy_mends_it(kit: Kit) -> None:
+    unit = "apache@7777.service"
+    machine = kit.machine_of(unit)
+    kit.machine(machine, f"sed -i 's/^Description=.*/Description=by hand/' /run/fleet/units/{unit}")
+
+    ghost = only(kit, "unit-edited")
+
+    assert (ghost["machine"], ghost["subject"], ghost["mend"]) == (machine, unit, "")
+    assert "+Description=by hand" in ghost["seen"]
+    assert ghost["remedy"] == f"coreos-kit destroy --yes {unit} && coreos-kit deploy"
+    kit("destroy", "--yes", unit)
+    kit("deploy", "--yes", timeout_s=600)
+    assert kit("verify", "--json").json["ghosts"] == []
+
+
+def test_units_that_are_not_configured_any_more_are_found_and_the_deploy_takes_them_away(kit: Kit) -> None:
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]", "instances = [8888]")
+
+    found = kit("verify", "--json", code=1).json["ghosts"]
+
+    assert [(ghost["kind"], ghost["subject"]) for ghost in found] == [
+        ("unit-not-configured", "apache@7777.service"),
+        ("unit-not-configured", "apache-discovery@7777.service"),
+    ]
+    assert {ghost["remedy"] for ghost in found} == {"coreos-kit deploy"}
+    kit("deploy", "--yes", timeout_s=600)
+    assert kit("verify", "--json").json["ghosts"] == []
+    assert len(states(kit)) == 3

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from coreos_kit.adapters.nspawn.state import read_lab
 from tests.lab.conftest import Kit
 
 FLEET = os.environ.get("COREOS_KIT_FLEET_BIN", "")
@@ -77,11 +78,35 @@ def old(labs: None, tmp_path: Path) -> Kit:
     return kit
 
 
-def test_units_of_a_fleet_are_adopted_planned_deployed_and_verified_under_systemd(old: Kit) -> None:
-    workspace = old.workspace.parent / "adopted"
+@pytest.fixture
+def stranger(old: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:
+    """Somebody without a workspace, whose SSH configuration knows the old cluster's key and host keys."""
+    folder = read_lab(OLD).folder
+    (tmp_path / "ssh_config").write_text(
+        f"Host {old.address_of('core-1')} {old.address_of('core-2')} {old.address_of('core-3')}\n"
+        f"  IdentityFile {folder}/id_ed25519\n  UserKnownHostsFile {folder}/known_hosts\n"
+    )
+    bin_ = tmp_path / "bin"  # ssh reads the home of the password database, whatever HOME says
+    bin_.mkdir()
+    (bin_ / "ssh").write_text(f'#!/bin/sh\nexec /usr/bin/ssh -F {tmp_path}/ssh_config "$@"\n')
+    (bin_ / "ssh").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin_}:{os.environ['PATH']}")
+    (tmp_path / "empty").mkdir()
+    return Kit(tmp_path / "empty", OLD)
 
-    adopted = old("adopt", str(workspace), "--name", "old", "--json").json
+
+def test_units_of_a_fleet_are_adopted_over_ssh_planned_deployed_and_verified_under_systemd(
+    old: Kit, stranger: Kit
+) -> None:
+    workspace = old.workspace.parent / "adopted"
+    before = old.machine("core-1", "fleetctl list-unit-files --full --no-legend")
+    addresses = [old.address_of(machine) for machine in ("core-1", "core-2", "core-3")]
+
+    adopted = stranger(
+        "adopt", str(workspace), "--ssh", f"core@{addresses[0]}", "--name", "old", "--json"
+    ).json
     kit = Kit(workspace, NEW)
+    seen = kit("machines", "--cluster", "old", "--json").json["machines"]
     file = workspace / "coreos-kit.toml"
     file.write_text(f'{file.read_text()}\n[clusters.new]\nlab = "{NEW}"\nprofile = "debian"\n')
     planned = kit("plan", "--cluster", "new", "--json").json
@@ -104,6 +129,8 @@ def test_units_of_a_fleet_are_adopted_planned_deployed_and_verified_under_system
     assert again["changed"] is False
     assert verdict["ok"] is True
     assert len(verdict["chains"]) == 5
+    assert {machine["name"]: machine["state"] for machine in seen} == dict.fromkeys(addresses, "ok")
+    assert old.machine("core-1", "fleetctl list-unit-files --full --no-legend") == before
 
 
 def test_adopting_changes_nothing_on_the_cluster_and_never_overwrites(old: Kit) -> None:
