@@ -81,5 +81,7 @@ class PlanRecord:
     desired: Mapping[str, Digest]
     machines: Mapping[str, RecordedMachine]
     unreachable: tuple[str, ...]
+    cordoned: tuple[str, ...]  # by hand, as what follows
+    held: tuple[str, ...]
     scheduler: str  # fleet and its version, "" without
     seal: Digest  # of everything above

@@ -52,6 +52,8 @@ def record_of(session: Session, prepared: Prepared, options: PlanOptions) -> Pla
         desired={str(unit.name): of_desired(unit.text) for unit in prepared.desired},
         machines=recorded_machines(observed),
         unreachable=tuple(sorted(observed.unreachable)),
+        cordoned=tuple(sorted(prepared.holding.cordoned)),
+        held=tuple(sorted(map(str, prepared.holding.held))),
         scheduler=f"fleet {fleet.version}".rstrip() if fleet else "",
         seal="",
     )
@@ -109,7 +111,7 @@ def prepare_as_recorded(session: Session, path: Path, record: PlanRecord) -> Pre
     now = record_of(session, prepared, options)
     changed = [*differences(record, now)]
     if not changed and made_otherwise(record, now):
-        changed = ["other things would be done, or in another order: look at both plans"]
+        changed = ["other things would be done, or in another order"]
     if changed:
         raise _refused(path, "no longer fits", details=_listed(changed))
     return prepared

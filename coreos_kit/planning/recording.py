@@ -100,9 +100,13 @@ def differences(was: PlanRecord, now: PlanRecord) -> Iterator[str]:
             yield f"the image {reference} was {before}, and is {after}"
     if was.scheduler != now.scheduler:
         yield f"the cluster was run by {was.scheduler or 'no fleet'}, and is by {now.scheduler or 'no fleet'}"
-    if was.unreachable != now.unreachable:
-        listed = [", ".join(names) or "none" for names in (was.unreachable, now.unreachable)]
-        yield f"machines out of reach: {listed[0]} then, {listed[1]} now"
+    for what, then, later in (
+        ("machines out of reach", was.unreachable, now.unreachable),
+        ("cordoned machines", was.cordoned, now.cordoned),
+        ("units held still", was.held, now.held),
+    ):
+        if then != later:
+            yield f"{what}: {', '.join(then) or 'none'} then, {', '.join(later) or 'none'} now"
     for name in sorted(was.machines.keys() | now.machines.keys()):
         yield from _machine_differences(name, was.machines.get(name), now.machines.get(name))
     for name in sorted(was.files.keys() | now.files.keys()):
@@ -111,7 +115,7 @@ def differences(was: PlanRecord, now: PlanRecord) -> Iterator[str]:
 
 
 def made_otherwise(was: PlanRecord, now: PlanRecord) -> bool:
-    """Whether other things would be done, whatever the cause: a cordon or a hold is not seen on a machine."""
+    """Whether other things would be done, or in another order, whatever the cause."""
     return _without_reasons(was) != _without_reasons(now)
 
 

@@ -106,6 +106,11 @@ def scale(kit: Kit) -> None:
         (edit_one, "core-1: apache@7777.service has another text"),
         (lose_one, "core-3: nginx_lb.service is gone"),
         (push_another_image, f"the image user_name/apache was {APACHE}, and is sha256:{'c' * 64}"),
+        (lambda kit: kit("cordon", "core-3"), "cordoned machines: none then, core-3 now"),
+        (
+            lambda kit: kit("stop", "--hold", "apache@8888"),
+            "units held still: none then, apache@8888.service now",
+        ),
         (scale, "the configuration: apache@8888.service is gone"),
         (
             lambda kit: kit.edit("coreos-kit.toml", "BACKGROUND", "FOREGROUND -e info"),

@@ -43,6 +43,8 @@ EMPTY = PlanRecord(
     desired={},
     machines={},
     unreachable=(),
+    cordoned=(),
+    held=(),
     scheduler="",
     seal="",
 )
