@@ -71,6 +71,20 @@ def test_an_instance_that_goes_has_its_hook_too(deployed: Kit) -> None:
     assert said(deployed) == ["apache@8888.service remove"]
 
 
+def test_draining_a_machine_runs_hooks_too(kit: Kit) -> None:
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777]  ")
+    kit("deploy", "--yes")
+    hook(kit, "pre-instance", 'echo "$COREOS_KIT_COMMAND: $COREOS_KIT_VERB on $COREOS_KIT_MACHINE" >> said')
+
+    ran = kit("drain", "core-1", "--yes")
+
+    assert ran.code == 0, ran.err
+    assert said(kit) == [
+        "coreos-kit drain core-1: remove on core-1",
+        "coreos-kit drain core-1: move on core-3",
+    ]
+
+
 def test_a_deploy_with_nothing_to_do_runs_no_hook(deployed: Kit) -> None:
     hook(deployed, "pre-deploy")
     hook(deployed, "post-deploy")
