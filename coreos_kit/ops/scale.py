@@ -74,7 +74,7 @@ def plan_scale(project: Project, cluster: Cluster, name: str, count: int) -> Sca
         file=project.file,
         text=text,
         rendered=plan_render(changed, default),
-        linked=plan_links(changed.root, default.services, changed.unit_instances),
+        linked=plan_links(changed.root, default.services + default.load_balancers, changed.unit_instances),
     )
 
 
@@ -94,7 +94,8 @@ def _service(cluster: Cluster, name: str) -> Service:
         return service
     names = [service.name for service in cluster.services]
     if any(balancer.name == name for balancer in cluster.load_balancers):
-        raise UsageError(f"{name} is a load balancer, not a service", hint=_services(names))
+        hint = f'Several balancers have names: [load_balancers.{name}] instances = ["east", "west"]'
+        raise UsageError(f"{name} is a load balancer, not a service", hint=hint)
     near = nearest(name, names)
     raise UsageError(
         f"there is no service {name}", hint=f"Did you mean {near}?" if near else _services(names)

@@ -132,7 +132,7 @@ def test_deploy_removes_what_scale_took_away_and_nothing_else(deployed: Kit) -> 
     ("args", "code", "message", "hint"),
     [
         (("apach", "3"), 2, "there is no service apach", "Did you mean apache?"),
-        (("nginx_lb", "2"), 2, "nginx_lb is a load balancer, not a service", "The services are apache, "),
+        (("nginx_lb", "2"), 2, "nginx_lb is a load balancer, not a service", "Several balancers have "),
         (("apache", "0"), 2, "apache can't be scaled to none", "Stop it with: coreos-kit stop 'apache@*'."),
         (("worker", "3"), 3, "services.worker.instances has names, thumbs for one", "Add it to services."),
         (("batch", "1"), 3, "services.batch.instances is empty", "Write the first one into coreos-kit.toml"),
@@ -151,6 +151,17 @@ def test_what_cannot_be_scaled_is_refused_with_the_way_out(
     assert ran.err.startswith(f"error: {message}")
     assert f"\nhint:  {hint}" in ran.err
     assert (kit.workspace / "coreos-kit.toml").read_text() == before
+
+
+def test_links_of_balancers_with_instances_stay(kit: Kit) -> None:
+    kit.edit("coreos-kit.toml", 'upstream = "apache"', 'upstream = "apache"\ninstances = ["east", "west"]')
+    kit.edit("coreos-kit.toml", '"nginx.service", "apache@*.service"', '"nginx_lb@*.service"')
+    kit("link")
+
+    kit("scale", "apache", "3")
+
+    assert "nginx_lb@east.service" in links(kit)
+    assert kit("link", "--check").code == 0
 
 
 def test_names_can_be_taken_away(kit: Kit) -> None:
