@@ -1,11 +1,25 @@
 """plan: what it tells beside the changes themselves."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
 from coreos_kit.cli import show_plan
+from coreos_kit.cli.settings import Settings
 from coreos_kit.cli.show_plan import plan_lines
+from coreos_kit.model.cluster import Scheduler
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Plan, Step, UnitChange, Verb
+from coreos_kit.ops.plan import Prepared
+from coreos_kit.planning import plan
+from coreos_kit.planning.losses import losses_of
 from tests.cli.conftest import Kit
 from tests.cli.test_deploy import LOSSES
+from tests.unit.test_planning import Site, pairs
+
+TEXT = Settings(Path(), None, json=False, verbose=False)
 
 
 def test_what_goes_one_by_one_is_numbered_in_its_order(deployed: Kit) -> None:
@@ -75,6 +89,38 @@ def test_a_plan_in_json_names_the_machines_that_were_not_reached(deployed: Kit) 
 
     assert [item["machine"] for item in made["unreachable"]] == ["core-2"]
     assert [loss["machine"] for loss in made["losses"]] == ["core-1", "core-3"]
+
+
+def test_under_fleet_units_are_said_to_move_by_themselves(capsys: pytest.CaptureFixture[str]) -> None:
+    site = Site(2)
+    observed = replace(site.fake.observe([]), scheduler=Scheduler("1.0.0", "core-1"))
+    made = plan("web", site.cluster, pairs(7777), observed)
+    prepared = Prepared(made, tuple(pairs(7777)), observed)
+    losses = losses_of("web", pairs(7777), observed, made)
+
+    show_plan.plan(TEXT, site.cluster, prepared, losses)
+    said = capsys.readouterr().out
+    show_plan.plan(replace(TEXT, json=True), site.cluster, prepared, losses)
+
+    assert "if a machine were lost (fleet moves its units):\n  core-1: apache@7777.service to core-2" in said
+    assert json.loads(capsys.readouterr().out)["moved_by"] == "fleet"
+
+
+def test_of_many_machines_those_are_named_whose_loss_would_hurt(capsys: pytest.CaptureFixture[str]) -> None:
+    site = Site(40)
+    observed = site.fake.observe([])
+    desired = pairs(*range(1, 15))
+    made = plan("web", site.cluster, desired, observed)
+    hurt = replace(losses_of("web", desired, observed, made)[0], down=("apache",))
+    losses = (hurt, *losses_of("web", desired, observed, made)[1:])
+
+    show_plan.plan(TEXT, site.cluster, Prepared(made, tuple(desired), observed), losses)
+
+    assert capsys.readouterr().out.endswith(
+        "if a machine were lost (its units move with deploy --evacuate):\n"
+        "  core-1: apache@1.service to core-15; apache is down until then\n"
+        "  of 39 other machines everything would find a place\n"
+    )
 
 
 def test_a_very_long_order_is_cut_short() -> None:
