@@ -10,7 +10,7 @@ from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import InvalidUnit
 from coreos_kit.model.loss import MachineLoss
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.plan import Plan, Step, UnitChange, UnitKind, Verb
+from coreos_kit.model.plan import Downtime, Plan, Step, UnitChange, UnitKind, Verb
 from coreos_kit.model.project import Cluster
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.units.fleet_hash import fleet_text
@@ -72,7 +72,18 @@ def plan_body(made: Plan) -> Mapping[str, object]:
         ],
         "placements": {str(name): list(machines) for name, machines in sorted(made.placements.items())},
         "digests": made.digests,
+        "downtimes": [_downtime_body(downtime) for downtime in made.downtimes],
+        "waits_s": made.waits_s,
         "notes": made.notes,
+    }
+
+
+def _downtime_body(downtime: Downtime) -> Mapping[str, object]:
+    return {
+        "service": downtime.service,
+        "units": [{"unit": unit, "machine": machine} for unit, machine in downtime.units],
+        "allowed": downtime.is_allowed,
+        "stops_within_s": downtime.stops_within_s,
     }
 
 
@@ -138,7 +149,7 @@ def plan_lines(made: Plan) -> Iterator[str]:
     for reference, digest in sorted(made.digests.items()):
         yield f"image {reference} is {digest}"
     if len(made.waves) > 1:
-        yield from _order_lines(made.waves)
+        yield from _order_lines(made)
 
 
 def _change_lines(changes: Sequence[UnitChange]) -> Iterator[str]:
@@ -155,8 +166,10 @@ def _change_lines(changes: Sequence[UnitChange]) -> Iterator[str]:
             yield from (f"    {line}" for line in lines)
 
 
-def _order_lines(waves: Sequence[Sequence[Step]]) -> Iterator[str]:
-    yield "in this order, each when the one before it is done:"
+def _order_lines(made: Plan) -> Iterator[str]:
+    waves = made.waves
+    waits = f" (draining and pauses take {made.waits_s} s of it)" if made.waits_s else ""
+    yield f"in this order, each when the one before it is done{waits}:"
     for number, wave in enumerate(waves[:_MOST_WAVES], 1):
         yield f"  {number}. {_some([_step_words(step) for step in wave], '; ', _MOST_UNITS)}"
     if len(waves) > _MOST_WAVES:

@@ -74,11 +74,16 @@ class Downtime:
     service: str
     units: tuple[tuple[UnitName, str], ...]  # what stops at that point, each with its machine
     is_allowed: bool = False  # by the configuration; a balancer that stands alone can't change otherwise
+    stops_within_s: int = 0  # from leaving the pool to standing still; then it starts
 
     def __str__(self) -> str:
         """Say it as one sentence without its full stop."""
         stopping = ", ".join(f"{unit} on {machine}" for unit, machine in self.units)
-        return f"{self.service} will be down while {stopping} changes: nothing else of it serves"
+        how_long = f", for up to {self.stops_within_s} s and as long as it takes to start"
+        return (
+            f"{self.service} will be down while {stopping} changes: nothing else of it serves"
+            f"{how_long if self.stops_within_s else ''}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +97,7 @@ class Plan:
     digests: Mapping[str, str] = field(default_factory=dict)  # image reference -> digest
     stuck: Mapping[UnitName, Sequence[str]] = field(default_factory=dict)  # what a drain leaves: machine: why
     downtimes: tuple[Downtime, ...] = ()
+    waits_s: int = 0  # for how long it drains and pauses, whatever else takes how long
     notes: tuple[str, ...] = ()  # what the operator should know, though nothing is done about it
 
     @property

@@ -19,6 +19,7 @@ from coreos_kit.planning.refusals import (
     refuse_vanishing_services,
 )
 from coreos_kit.planning.scheduler import options_under_scheduler, scheduler_notes
+from coreos_kit.planning.waits import waits_s
 from coreos_kit.planning.waves import change_of, waves_of
 
 __all__ = ["PlanOptions", "change_of", "environment_text", "plan", "refuse_downtime"]
@@ -61,6 +62,7 @@ def plan(
         digests=dict(digests or {}),
         stuck=placed.stuck,
         downtimes=downtimes,
+        waits_s=waits_s(cluster, waves),
         notes=(
             *rollout_notes(cluster, waves, downtimes),
             *notes_of(placed, observed, options if observed.scheduler is None else PlanOptions()),

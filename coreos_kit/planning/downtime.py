@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from coreos_kit.errors import Refused
 from coreos_kit.model.cluster import Observation, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Downtime, Plan, Step, UnitKind, Verb
 from coreos_kit.model.project import Cluster, Watcher
+from coreos_kit.planning.waits import longest_stop_s
 
 Place = tuple[UnitName, str]  # a unit on a machine
 
@@ -33,7 +35,8 @@ def downtimes_of(
             if len(places) == len(serving.places[service]) and service not in found:
                 found[service] = Downtime(service, tuple(places), is_allowed=service in allowed)
         serving.pass_over(wave)
-    return tuple(found[service] for service in sorted(found))
+    within = longest_stop_s(cluster, [*found])
+    return tuple(replace(found[service], stops_within_s=within.get(service, 0)) for service in sorted(found))
 
 
 class _Serving:

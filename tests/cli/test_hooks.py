@@ -72,7 +72,7 @@ def test_an_instance_that_goes_has_its_hook_too(deployed: Kit) -> None:
 
 
 def test_draining_a_machine_runs_hooks_too(kit: Kit) -> None:
-    kit.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777]  ")
+    kit.edit("coreos-kit.toml", '"nginx.service", "apache@*.service"', '"nginx.service"')
     kit("deploy", "--yes")
     hook(kit, "pre-instance", 'echo "$COREOS_KIT_COMMAND: $COREOS_KIT_VERB on $COREOS_KIT_MACHINE" >> said')
 
@@ -154,6 +154,24 @@ def test_post_deploy_hears_how_a_deploy_failed(deployed: Kit) -> None:
     code = deployed("deploy", "--yes").code
 
     assert said(deployed) == [{5: "rolled back 5", 6: "failed 6"}[code]]
+
+
+def test_hooks_follow_a_deploy_that_goes_back_and_cannot_stop_it(deployed: Kit) -> None:
+    hook(
+        deployed,
+        "pre-instance",
+        'echo "$COREOS_KIT_UNIT ${COREOS_KIT_GOING_BACK:-on}" >> said; [ -z "$COREOS_KIT_GOING_BACK" ]',
+    )
+    hook(deployed, "post-deploy", 'echo "$COREOS_KIT_RESULT" >> said')
+    change(deployed)
+    deployed.cluster.broken_text = "BACKGROUND"
+
+    ran = deployed("deploy", "--yes", "--timeout", "5")
+
+    assert ran.code == 5
+    assert said(deployed) == ["apache@7777.service on", "apache@7777.service yes", "rolled back"]
+    assert "the hook pre-instance failed with exit code 1; that changes nothing\n" in ran.err
+    assert "FOREGROUND" in deployed.cluster.machines["core-1"].files[UnitName.parse("apache@7777.service")]
 
 
 def test_what_a_hook_says_goes_to_stderr_with_its_control_characters_shown(deployed: Kit) -> None:

@@ -28,7 +28,7 @@ def test_what_goes_one_by_one_is_numbered_in_its_order(deployed: Kit) -> None:
     out = deployed("plan").out
 
     assert (
-        "in this order, each when the one before it is done:\n"
+        "in this order, each when the one before it is done (draining and pauses take 4 s of it):\n"
         "  1. core-1: replace apache@7777.service, with apache-discovery@7777.service\n"
         "  2. core-2: replace apache@8888.service, with apache-discovery@8888.service\n"
     ) in out
@@ -121,6 +121,25 @@ def test_of_many_machines_those_are_named_whose_loss_would_hurt(capsys: pytest.C
         "  core-1: apache@1.service to core-15; apache is down until then\n"
         "  of 39 other machines everything would find a place\n"
     )
+
+
+def test_what_will_be_down_is_said_with_how_long_at_most(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", 'bind = "public"', 'bind = "any"')
+
+    made, out = deployed("plan", "--json").json, deployed("plan").out
+
+    assert made["downtimes"] == [
+        {
+            "service": "nginx_lb",
+            "units": [{"unit": "nginx_lb.service", "machine": "core-3"}],
+            "allowed": True,
+            "stops_within_s": 10,
+        }
+    ]
+    assert (
+        "note: nginx_lb will be down while nginx_lb.service on core-3 changes: nothing else of it serves,"
+        " for up to 10 s and as long as it takes to start\n"
+    ) in out
 
 
 def test_a_very_long_order_is_cut_short() -> None:

@@ -223,8 +223,10 @@ def test_a_service_with_one_instance_is_refused_before_anything_is_touched(deplo
         deployed.deploy()
 
     assert str(caught.value) == "this takes apache down, so nothing was touched"
-    assert caught.value.details == (
-        "apache will be down while apache@7777.service on core-1 changes: nothing else of it serves",
+    (detail,) = caught.value.details
+    assert detail == (
+        "apache will be down while apache@7777.service on core-1 changes: nothing else of it serves,"
+        " for up to 12 s and as long as it takes to start"
     )
     assert "--allow-downtime" in caught.value.hint
     assert "[services.apache.rollout]" in caught.value.hint
