@@ -85,6 +85,18 @@ def test_draining_a_machine_runs_hooks_too(kit: Kit) -> None:
     ]
 
 
+def test_going_back_to_a_release_runs_hooks_too(deployed: Kit) -> None:
+    change(deployed)
+    deployed("deploy", "--yes")
+    hook(deployed, "pre-deploy", 'echo "$COREOS_KIT_COMMAND" >> said')
+    hook(deployed, "post-instance", 'echo "$COREOS_KIT_UNIT" >> said')
+
+    ran = deployed("rollback", "--yes")
+
+    assert ran.code == 0, ran.err
+    assert said(deployed) == ["coreos-kit rollback 1", "apache@7777.service", "apache@8888.service"]
+
+
 def test_a_deploy_with_nothing_to_do_runs_no_hook(deployed: Kit) -> None:
     hook(deployed, "pre-deploy")
     hook(deployed, "post-deploy")
