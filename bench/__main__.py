@@ -21,6 +21,7 @@ from coreos_kit.errors import KitError
 
 LAB = "bench"
 LAB_MACHINES = 4
+NOT_ASKED_FOR = "not asked for"
 
 ALONE: dict[Group, Callable[[], Iterator[Row]]] = {
     Group.STARTUP: startup.measure,
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
     known |= {what: row for what, row in measured.items() if row.figures or what not in known}
     rows = tuple(known.get(budget.what) or _absent(budget, groups) for budget in BUDGETS)
     for row in rows:
-        if not row.figures and row.what not in measured:
+        if row.not_measured not in ("", NOT_ASKED_FOR) and row.what not in measured:
             print(row_text(row))
     report = Report(datetime.now(UTC).date().isoformat(), this_machine(), rows, tuple(asked.remark))
     if asked.keep:
@@ -102,7 +103,7 @@ def _or_why(groups: Collection[Group], measure: Callable[[], Iterator[Row]]) -> 
 
 
 def _absent(budget: Budget, groups: Collection[Group]) -> Row:
-    reason = "the lab needs root on Linux" if budget.group in groups else "not asked for"
+    reason = "the lab needs root on Linux" if budget.group in groups else NOT_ASKED_FOR
     return Row(budget.what, budget.must, not_measured=reason, guide=budget.guide)
 
 
