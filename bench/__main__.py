@@ -92,14 +92,11 @@ def _or_why(groups: Collection[Group], measure: Callable[[], Iterator[Row]]) -> 
         for row in measure():
             done.add(row.what)
             yield row
-    except (RuntimeError, KitError, OSError) as error:
-        traceback.print_exc()
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, KitError, OSError):
+        traceback.print_exc()  # here only: it names folders of this machine, which a page must not
         for budget in BUDGETS:
             if budget.group in groups and budget.what not in done:
-                yield Row(
-                    budget.what, budget.must, not_measured=f"it failed: {reason}", guide=budget.guide
-                )  # fmt: skip
+                yield Row(budget.what, budget.must, not_measured="it broke off", guide=budget.guide)
 
 
 def _absent(budget: Budget, groups: Collection[Group]) -> Row:

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from bench.budgets import BUDGETS
 from bench.kept import read_rows, write_rows
 from bench.machine import Machine
 from bench.report import Report, page, row_text
 from bench.row import Figure, Row, Statistic, Unit, Verdict
 
+ROOT = Path(__file__).parents[2]
 MACHINE = Machine(4, 16, "Debian GNU/Linux 12", "6.1.0", "3.11.2")
 
 
@@ -85,3 +87,9 @@ def test_the_page_says_when_and_on_what_it_was_measured() -> None:
     assert "|  |  | whole process: 4.00 s | 4.00 s – 4.00 s | 1 | **missed** |  |" in text
     assert r"| a \| b | 20 s | whole process: 1.00 s; whole process: 4.00 s |" in text
     assert "- a | b: by hand." in text
+
+
+def test_the_committed_page_has_every_row_of_the_budgets() -> None:
+    text = (ROOT / "docs/benchmarks.md").read_text()
+
+    assert [budget.what for budget in BUDGETS if f"| {budget.what} | " not in text] == []
