@@ -15,10 +15,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Self
 from uuid import uuid4
 
 NEW, KEPT = "new", "kept"
+NAP_S = 0.05
 MOST_ANSWERS = 10  # that are told from each other
 
 
@@ -56,14 +57,14 @@ class Failure:
 
 @dataclass(frozen=True)
 class Report:
-    """What was sent and came to its end so far. `late_s` says how far behind its time a request went out."""
+    """What was sent and came to its end so far, and how long the workstation itself stood still at most."""
 
     served: dict[str, int]
     failures: tuple[Failure, ...]
     answers: dict[str, int]  # by the body's text
     seconds: float
     slowest_s: float
-    late_s: float
+    stalled_s: float
 
     @property
     def sent(self) -> int:
@@ -89,7 +90,8 @@ class Report:
         ways = " and ".join(f"{count} on {way} connections" for way, count in sorted(self.served.items()))
         return (
             f"{self.failed} of {self.sent} requests failed in {self.seconds:.0f} s "
-            f"(served: {ways or 'none'}; slowest {self.slowest_s:.2f} s){why}"
+            f"(served: {ways or 'none'}; slowest {self.slowest_s:.2f} s, "
+            f"while the workstation stood still for up to {self.stalled_s:.2f} s){why}"
         )
 
     @classmethod
@@ -157,15 +159,14 @@ class Tally:
     failures: list[Failure] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     slowest_s: float = 0.0
-    late_s: float = 0.0
+    stalled_s: float = 0.0
     ended: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def count(self, way: str, due: float, began: float, reason: str, answer: str) -> None:
+    def count(self, way: str, began: float, reason: str, answer: str) -> None:
         with self.lock:
             self.ended = time.monotonic()
             self.slowest_s = max(self.slowest_s, self.ended - began)
-            self.late_s = max(self.late_s, began - due)
             if reason:
                 self.failures.append(Failure(time.time(), way, reason))
                 return
@@ -176,7 +177,7 @@ class Tally:
     def report(self) -> str:
         with self.lock:
             seconds = max(self.ended - self.started, 0.0)
-            figures: dict[str, Any] = {"seconds": seconds, "slowest_s": self.slowest_s, "late_s": self.late_s}
+            figures = {"seconds": seconds, "slowest_s": self.slowest_s, "stalled_s": self.stalled_s}
             failures = [asdict(failure) for failure in self.failures]
             return json.dumps(
                 {"served": self.served, "failures": failures, "answers": self.answers, **figures}
@@ -195,7 +196,8 @@ class Beat:
         self._next = 0
         self._lock = threading.Lock()
 
-    def __iter__(self) -> Iterator[float]:
+    def __iter__(self) -> Iterator[None]:
+        """Wait until the next is due; end when there is none."""
         while True:
             with self._lock:
                 number = self._next
@@ -205,14 +207,23 @@ class Beat:
                 return
             if time.monotonic() > self._over:
                 return
-            yield due
+            yield
+
+
+def watch_for_stalls(tally: Tally) -> None:
+    """Sleep shortly again and again: a workstation on which that takes long has no time to answer either."""
+    while True:
+        slept = time.monotonic()
+        time.sleep(NAP_S)
+        stalled_s = time.monotonic() - slept - NAP_S
+        tally.stalled_s = max(tally.stalled_s, stalled_s)
 
 
 def client(aim: Aim, way: str, beat: Beat, tally: Tally) -> None:
     """Send what is due, one request after the other, each only once."""
     connection = http.client.HTTPConnection(aim.address, aim.port, timeout=aim.patience_s)
     headers = {"Connection": "close"} if way == NEW else {}
-    for due in beat:
+    for _ in beat:
         began = time.monotonic()
         reason = answer = ""
         try:
@@ -225,7 +236,7 @@ def client(aim: Aim, way: str, beat: Beat, tally: Tally) -> None:
             connection.close()
         if way == NEW:
             connection.close()
-        tally.count(way, due, began, reason, answer)
+        tally.count(way, began, reason, answer)
     connection.close()
 
 
@@ -243,7 +254,7 @@ def main(order: str) -> None:
             threading.Thread(target=client, args=(aim, way, beat, tally), daemon=True)
             for _ in range(count if per_s else 0)
         ]
-    for thread in threads:
+    for thread in [*threads, threading.Thread(target=watch_for_stalls, args=(tally,), daemon=True)]:
         thread.start()
     for line in sys.stdin:
         if line == "end\n":

@@ -150,30 +150,29 @@ def test_requests_that_hang_hold_up_none_of_the_others_and_fail_in_the_end() -> 
 
     def three_hang(request: Handler, number: int) -> None:
         if stuck.acquire(blocking=False):
-            released.wait(10)
+            released.wait(20)
         request.say(200)
 
     with (
         serving(three_hang) as port,
-        load(Aim("127.0.0.1", port, 100, 0, most=150, patience_s=1)) as running,
+        load(Aim("127.0.0.1", port, 100, 0, most=150, patience_s=3)) as running,
     ):
         report = running.reaches(150)
         released.set()
 
     assert report.failed == 3
     assert {failure.reason for failure in report.failures} == {"TimeoutError: timed out"}
-    assert report.seconds < 4
+    assert report.seconds < 6
 
 
 def test_a_load_that_nobody_ends_ends_by_its_time() -> None:
     with serving(well) as port, load(Aim("127.0.0.1", port, 50, 50, longest_s=0.5)) as running:
-        time.sleep(1)
-        first = running.report()
-        time.sleep(0.3)
-        second = running.report()
+        sent = [0]
+        while sent[-1] == 0 or sent[-1] != sent[-2]:
+            time.sleep(1)
+            sent.append(running.report().sent)
 
-    assert first == second
-    assert 0 < first.sent <= 50
+    assert 0 < sent[-1] <= 50
 
 
 def test_what_came_after_a_mark_is_told_apart() -> None:
