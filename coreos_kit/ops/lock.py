@@ -32,8 +32,11 @@ class HeldLock:
 class Lock:
     """The lock while it is held. As a listener of a deploy it stops before the next step once it is lost."""
 
-    def __init__(self, session: Session, store: EtcdStore, holder: Holder, lease: str) -> None:
+    def __init__(
+        self, session: Session, store: EtcdStore, holder: Holder, lease: str, *, was_free: bool
+    ) -> None:
         self.holder = holder
+        self.was_free = was_free  # nobody had to be waited for, so nobody has changed anything meanwhile
         self._session = session
         self._store = store
         self._lease = lease
@@ -103,8 +106,8 @@ def held_lock(session: Session, command: str, *, wait_s: float = 0) -> Iterator[
     holder = Holder(
         author.owner, author.host, author.pid, as_time(session.clock.wall()), command, secrets.token_hex(8)
     )
-    store, lease = _obtained(session, holder, wait_s)
-    lock = Lock(session, store, holder, lease)
+    store, lease, was_free = _obtained(session, holder, wait_s)
+    lock = Lock(session, store, holder, lease, was_free=was_free)
     is_over = threading.Event()
     renewing = threading.Thread(target=_keep_renewing, args=(lock, is_over), name="lock", daemon=True)
     renewing.start()
@@ -138,7 +141,7 @@ def _keep_renewing(lock: Lock, is_over: threading.Event) -> None:
         lock.renew()
 
 
-def _obtained(session: Session, holder: Holder, wait_s: float) -> tuple[EtcdStore, str]:
+def _obtained(session: Session, holder: Holder, wait_s: float) -> tuple[EtcdStore, str, bool]:
     deadline = session.clock.now() + wait_s
     key, told, tries = lock_key(session.project.name), "", _TRIES
     while True:
@@ -153,7 +156,7 @@ def _obtained(session: Session, holder: Holder, wait_s: float) -> tuple[EtcdStor
                 hint=error.hint or "Look at etcd first: coreos-kit machines",
             ) from error
         if lease:
-            return store, lease
+            return store, lease, not told and tries == _TRIES
         if held is None:
             tries -= 1
             if tries > 0:

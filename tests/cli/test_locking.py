@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 
 from coreos_kit.cli import asking
+from coreos_kit.model.cluster import Observation
 from coreos_kit.model.lock import Holder
 from coreos_kit.ports import Change, UnitOutcome
 from tests.cli.conftest import APACHE, Kit
@@ -66,6 +67,18 @@ def test_a_deploy_that_waits_goes_on_when_the_lock_is_free(
     assert code == 0
     assert f"waiting for the lock: {SHOWN} has it\n" in err
     assert KEY not in kept.keys
+
+
+def test_with_nothing_to_do_and_a_free_lock_the_cluster_is_looked_at_once(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Observation] = []
+    observe = deployed.cluster.observe
+    monkeypatch.setattr(deployed.cluster, "observe", lambda names: looks.append(observe(names)) or looks[-1])
+
+    assert deployed("deploy", "--yes").code == 0
+
+    assert len(looks) == 1
 
 
 def test_without_etcd_a_deploy_touches_nothing_and_ends_in_4(deployed: Kit) -> None:
