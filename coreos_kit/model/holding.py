@@ -1,7 +1,7 @@
 """What somebody holds still by hand: machines that get nothing new, units that stay stopped."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -77,8 +77,16 @@ class Holding:
         return (f"etcd has keys that name no machine or unit of this cluster, and are ignored: {named}",)
 
 
-def holding_of(project: str, entries: Iterable[EtcdEntry], machines: Iterable[str]) -> Holding:
-    """Read what lies below the folders of cordons and holds, whoever wrote it."""
+def holding_of(
+    project: str,
+    entries: Iterable[EtcdEntry],
+    machines: Iterable[str],
+    prefixes: Collection[str] | None = None,
+) -> Holding:
+    """Read what lies below the folders of cordons and holds, whoever wrote it.
+
+    Counts only the cluster's machines, and units of these prefixes; without `prefixes` any unit.
+    """
     known = frozenset(machines)
     cordoned: dict[str, Mark] = {}
     held: dict[UnitName, Mark] = {}
@@ -95,18 +103,19 @@ def holding_of(project: str, entries: Iterable[EtcdEntry], machines: Iterable[st
         if folder == cordons_folder(project):
             take(cordoned, name if name in known else None, entry)
         elif folder == holds_folder(project):
-            take(held, _unit(name), entry)
+            take(held, _unit(name, prefixes), entry)
         else:
             ignored.append(_word(entry.key, _LONGEST_WORD))
     return Holding(cordoned, held, tuple(ignored))
 
 
-def _unit(name: str) -> UnitName | None:
+def _unit(name: str, prefixes: Collection[str] | None) -> UnitName | None:
     try:
         unit = UnitName.parse(name)
     except InvalidUnit:
         return None
-    return None if unit.is_template else unit
+    is_ours = prefixes is None or unit.prefix in prefixes
+    return unit if is_ours and not unit.is_template else None
 
 
 def _word(value: object, longest: int) -> str:

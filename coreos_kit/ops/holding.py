@@ -11,13 +11,24 @@ from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions
 from coreos_kit.planning.still import with_sidekicks
+from coreos_kit.units.sources import SUFFIX
 
 
 def read_holding(session: Session) -> Holding:
     """Return all that is held still; raises `Unreachable` where etcd is."""
     project, store = session.project.name, session.store()
     entries = (*store.entries(cordons_folder(project)), *store.entries(holds_folder(project)))
-    return holding_of(project, entries, [machine.name for machine in session.cluster.machines])
+    machines = [machine.name for machine in session.cluster.machines]
+    return holding_of(project, entries, machines, frozenset(_prefixes(session)))
+
+
+def _prefixes(session: Session) -> Iterator[str]:
+    """Yield what the project's units are called, up to the @: an instance may be configured no more."""
+    for service in session.cluster.services:
+        yield from (template.prefix for template in (service.template, service.sidekick) if template)
+    yield from (balancer.name for balancer in session.cluster.load_balancers)
+    yield from (template.prefix for template in session.project.unit_instances)
+    yield from (own.removesuffix(SUFFIX).rpartition(".")[0].partition("@")[0] for own in session.sources)
 
 
 def try_read_holding(session: Session) -> tuple[Holding, str]:

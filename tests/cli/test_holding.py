@@ -437,9 +437,24 @@ def test_keys_that_name_nothing_are_ignored_and_said(deployed: Kit) -> None:
     assert "\x1b" not in out
 
 
-def test_a_hold_of_a_unit_that_nobody_configured_changes_nothing(deployed: Kit) -> None:
+def test_a_hold_of_a_unit_that_is_not_the_projects_is_ignored_and_said(deployed: Kit) -> None:
     key = "/coreos-kit/v1/web/holds/sshd.service"
     deployed.cluster.kept.keys[key] = EtcdEntry(key, json.dumps({"by": "x"}))
 
-    assert deployed("plan", "--exit-code").code == 0
+    planned = deployed("plan", "--exit-code")
+
+    assert planned.code == 0
+    assert f"cluster, and are ignored: {key}\n" in planned.out
+    assert "sshd.service is held" not in planned.out
     assert deployed("verify").code == 0
+    assert deployed("status", "--json").json["held"] == []
+
+
+def test_a_hold_of_an_instance_that_is_not_configured_any_more_can_be_ended(deployed: Kit) -> None:
+    deployed("stop", "--hold", "apache@7777")
+    deployed.edit("coreos-kit.toml", "instances = [7777, 8888]", "instances = [8888]")
+    deployed("deploy", "--yes")
+
+    assert "apache@7777.service is held by" in deployed("plan").out
+    assert "apache@7777.service is not held any more" in deployed("start", "apache@7777").err
+    assert kept(deployed) == []

@@ -55,6 +55,15 @@ def test_a_key_that_names_nothing_is_ignored_and_said(key: str) -> None:
     )
 
 
+def test_a_unit_of_another_prefix_is_ignored_where_prefixes_are_known() -> None:
+    entries = [EtcdEntry(f"{ROOT}/holds/{name}", "") for name in ("apache@9.service", "sshd.service")]
+
+    found = holding_of("web", entries, [], {"apache"})
+
+    assert list(found.held) == [UnitName.parse("apache@9.service")]
+    assert found.ignored == (f"{ROOT}/holds/sshd.service",)
+
+
 def test_of_many_that_are_ignored_a_few_are_named() -> None:
     found = read(*((f"cordons/strange-{n}", "") for n in range(5)))
 

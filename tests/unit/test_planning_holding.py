@@ -1,10 +1,13 @@
 """Planning around what is held still: nothing new on a cordoned machine, nothing left on a drained one."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coreos_kit.errors import Refused, Unplaceable
+from coreos_kit.model.cluster import Scheduler
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Plan, UnitKind
 from coreos_kit.planning import PlanOptions, change_of, plan
@@ -224,6 +227,17 @@ def test_a_held_unit_is_neither_started_nor_replaced_nor_moved() -> None:
 
         assert made.is_empty
         assert made.placements[MAIN] == ("core-1",)
+
+
+def test_under_a_scheduler_a_held_unit_is_left_as_well() -> None:
+    site = Site(3)
+    site.deploy(pairs(7777))
+    site.fake.machines["core-1"].active.clear()
+    observed = replace(site.fake.observe([]), scheduler=Scheduler("1.0.0", "core-1"))
+
+    made = plan("web", site.cluster, pairs(7777, body="2"), observed, PlanOptions(held_units=frozenset(BOTH)))
+
+    assert made.waves == ()
 
 
 def test_a_held_unit_keeps_others_off_its_machine() -> None:
