@@ -63,6 +63,28 @@ def test_where_fleet_answers_nowhere_each_machine_says_why(fleet: FleetDriver) -
     assert refused.value.details == tuple(f"core-{n}: no daemon" for n in (1, 2, 3))
 
 
+def test_a_unit_that_goes_to_a_machine_that_came_after_the_look_is_waited_for_there(
+    fleet: FleetDriver,
+) -> None:
+    machines = fleet.machines
+    assert isinstance(machines, DoubleMachines)
+    with machines.state.opened() as kept:
+        late = kept.cluster.member("3" * 32)
+        assert late
+        kept.cluster.stop_fleetd(late)
+    seen = fleet.observe([])
+    with machines.state.opened() as kept:
+        late = kept.cluster.member("3" * 32)
+        assert late
+        kept.cluster.start_fleetd(late)
+    text = text_of("kitplain", fleet="MachineMetadata=n=3\n")
+
+    (outcome,) = fleet.apply(Change("core-1", write={PLAIN: text}, start=(PLAIN,)))
+
+    assert set(seen.machines) == {"core-1", "core-2", "core-3"}
+    assert (outcome.machine, outcome.active_state) == ("core-3", "active")
+
+
 def test_where_no_machine_can_be_reached_it_is_said_what_to_do_about_that() -> None:
     def refuse(args: Sequence[str], stdin: bytes) -> Answer:
         raise Unreachable("host key of core-1 is not known", hint="Connect by hand and compare: ssh core-1")

@@ -1,6 +1,6 @@
 """The fleet driver: fleetctl on one machine of the cluster, systemd's own word from the others."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -19,7 +19,7 @@ from coreos_kit.adapters.fleet.sight import (
 )
 from coreos_kit.adapters.scripts import script
 from coreos_kit.adapters.systemd import SystemdDriver
-from coreos_kit.errors import KitError
+from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import MachineEntry
@@ -138,6 +138,8 @@ class FleetDriver:
         self, machine: str, units: Sequence[UnitName], checks: Sequence[Check], *, timeout_s: int
     ) -> tuple[tuple[UnitOutcome, ...], bool]:
         """Wait on the machine itself; see `ports.ClusterDriver.wait_until_up`."""
+        if machine not in self.machines.runners:
+            raise Unreachable(f"{machine} has joined the fleet, and nobody knows how to reach it")
         return self.machines.wait_until_up(machine, units, checks, timeout_s=timeout_s)
 
     def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
@@ -178,8 +180,9 @@ class FleetDriver:
             states=states_of(said["units"].text()),
             texts=self._texts,
         )
-        if not self._names:
-            self._names = dict(names_of(self.machines.cluster, self._sight, {}))
+        if not self._names or not self._ids_of(self._sight, order.start) <= self._names.keys():
+            # There was no look before, or a machine has joined since.
+            self._together(self.look(), self.machines.observe(()), ())
         return self._sight
 
     def _wait_for_starts(
@@ -189,7 +192,8 @@ class FleetDriver:
         there: dict[str, list[UnitName]] = {}
         for name in order.start:
             for machine in self._machines_of(sight, name):
-                there.setdefault(machine, []).append(name)
+                if machine in self.machines.runners:
+                    there.setdefault(machine, []).append(name)
         results = on_each(
             there,
             lambda machine: self.machines.wait_until_up(machine, there[machine], (), timeout_s=timeout_s)[0],
@@ -201,10 +205,12 @@ class FleetDriver:
             for outcome in result
         }
 
+    def _ids_of(self, sight: Sight, names: Iterable[UnitName]) -> set[str]:
+        entries = (entry for name in names if (entry := sight.registry.get(name)))
+        return {id_ for entry in entries for id_ in sight.machine_ids(entry)}
+
     def _machines_of(self, sight: Sight, name: UnitName) -> tuple[str, ...]:
-        entry = sight.registry.get(name)
-        ids = sight.machine_ids(entry) if entry else ()
-        return tuple(self._names.get(id_, id_[:8]) for id_ in ids)
+        return tuple(self._names.get(id_, id_[:8]) for id_ in sorted(self._ids_of(sight, [name])))
 
     def _failure(
         self, stage: str, left: Collection[UnitName], sight: Sight, said: str, timeout_s: int
