@@ -130,6 +130,8 @@ def watching(kit: Kit, machine: str) -> Iterator[Seen]:
         process.terminate()
         process.wait()
         reader.join(5)
+        if process.stdout:
+            process.stdout.close()
 
 
 @dataclass(frozen=True)
