@@ -1,8 +1,8 @@
 """How what starts comes: its units up and well, registered, and in the running pool of every balancer."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from coreos_kit.errors import KitError
+from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import HealthKind
 from coreos_kit.ops.work import Instance, Work
@@ -75,11 +75,13 @@ class Coming:
         }
         session = self._work.session
         while awaited:
-            seen = {
-                entry.key: entry.value
-                for prefix in sorted({registration.prefix for registration in awaited.values()})
-                for entry in session.store().entries(prefix)
-            }
+            try:
+                seen = self._registered({registration.prefix for registration in awaited.values()})
+            except Unreachable:  # it may be choosing another leader
+                if not self._left_s:
+                    raise
+                session.clock.sleep(POLL_S)
+                continue
             awaited = {
                 instance: registration
                 for instance, registration in awaited.items()
@@ -94,6 +96,10 @@ class Coming:
             if awaited:
                 session.clock.sleep(POLL_S)
         return {}
+
+    def _registered(self, prefixes: Collection[str]) -> Mapping[str, str]:
+        store = self._work.session.store()
+        return {entry.key: entry.value for prefix in sorted(prefixes) for entry in store.entries(prefix)}
 
     def wait_until_in_pool(self, places: Places) -> Failures:
         """Wait until every balancer lists each instance that came up, and each new balancer serves."""

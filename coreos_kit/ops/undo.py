@@ -27,7 +27,11 @@ def go_back(work: Work, ledger: Ledger) -> None:
         for unit in machine.units
         if unit.is_active
     }
-    work = replace(work, is_awaited=lambda unit, machine: (unit, machine) in ran)
+    names = {unit for unit, _ in ran}
+    if work.observed.scheduler:  # which may bring a unit up elsewhere
+        work = replace(work, is_awaited=lambda unit, _: unit in names)
+    else:
+        work = replace(work, is_awaited=lambda unit, machine: (unit, machine) in ran)
     seen = work.session.driver.observe([unit for step in steps for unit in step.units])
     for step in steps:
         undone = undoing(step)

@@ -474,3 +474,38 @@ def test_a_sidekick_that_heeds_no_signal_is_stopped_as_it_is(deployed: Site) -> 
 
     assert not any("hold out apache-discovery@7777" in line for line in deployed.fake.log)
     assert deployed.prepare().plan.is_empty
+
+
+def test_an_etcd_that_is_silent_for_a_while_is_waited_for(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_apaches(deployed)
+    prepared = deployed.prepare()
+    entries, asked = type(deployed.fake).entries, []
+
+    def choosing_a_leader(self: object, prefix: str) -> object:
+        asked.append(prefix)
+        if len(asked) in (2, 3):
+            raise Unreachable("etcd does not answer")
+        return entries(self, prefix)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(deployed.fake), "entries", choosing_a_leader)
+    deploy(deployed.session, prepared)
+
+    assert len(asked) > 3
+    assert deployed.prepare().plan.is_empty
+
+
+def test_an_etcd_that_stays_silent_fails_the_deploy(deployed: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    change_apaches(deployed)
+    prepared = deployed.prepare()
+
+    def silent(self: object, prefix: str) -> object:
+        raise Unreachable("etcd does not answer")
+
+    monkeypatch.setattr(type(deployed.fake), "entries", silent)
+
+    with pytest.raises(DeployFailed, match="etcd does not answer") as caught:
+        deploy(deployed.session, prepared)
+
+    assert caught.value.exit_code == 6
