@@ -189,12 +189,14 @@ class ClusterStore:
         return answer
 
     def _refuse_too_old(self, address: EtcdAddress) -> None:
-        """Tell an etcd that can't speak v3 from one that is down: it breaks gRPC's connection either way."""
-        with contextlib.suppress(Unreachable):
-            version = _version(address, self._credentials, self._timeout_s)
-            if version.startswith(("0.", "2.")):
-                hint = 'Set etcd.api = "v2" for this cluster.'
-                raise Refused(f"etcd {address.name} is {version} and does not serve the v3 API", hint=hint)
+        """Tell what is wrong where gRPC only says that its connection broke: asked over HTTP, etcd says more.
+
+        `Unreachable` has the reason; `Refused` is for one that is too old to speak v3.
+        """
+        version = _version(address, self._credentials, self._timeout_s)
+        if version.startswith(("0.", "2.")):
+            hint = 'Set etcd.api = "v2" for this cluster.'
+            raise Refused(f"etcd {address.name} is {version} and does not serve the v3 API", hint=hint)
 
     def _member(self, address: EtcdAddress) -> _Member:
         if self._api is EtcdApi.V2:

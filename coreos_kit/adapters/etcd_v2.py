@@ -175,7 +175,8 @@ def http_ask(
         response = connection.getresponse()
         body = response.read(MAX_OUTPUT_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"etcd {address.name} gives no answer: {_reason(error)}") from error
+        reason, hint = _reason(error)
+        raise Unreachable(f"etcd {address.name} gives no answer: {reason}", hint=hint) from error
     finally:
         connection.close()
     if len(body) > MAX_OUTPUT_BYTES:
@@ -185,14 +186,21 @@ def http_ask(
     return response.status, body
 
 
-def _reason(error: Exception) -> str:
+_NOBODY = (
+    "Does etcd run there, with TLS or without as etcd.endpoints says? Empty is port 2379 of each machine."
+)
+_TLS = "Check etcd.ca, etcd.cert and etcd.key, and whether the endpoint is https:// or http://."
+
+
+def _reason(error: Exception) -> tuple[str, str]:
+    """Say what is wrong, and the way out."""
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}"
+        return f"TLS: {error.reason or error}", _TLS
     if isinstance(error, TimeoutError):
-        return "timed out"
+        return "timed out", ""
     if isinstance(error, (ConnectionRefusedError, http.client.RemoteDisconnected, ConnectionResetError)):
-        return "connection refused"  # through a tunnel a refusal is a connection that closes at once
-    return str(error) or type(error).__name__
+        return "connection refused", _NOBODY  # through a tunnel a refusal is a connection that closes at once
+    return str(error) or type(error).__name__, ""
 
 
 def _as_json(body: bytes) -> dict[str, Any]:

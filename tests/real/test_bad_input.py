@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 from coreos_kit.cli.main import main
-from coreos_kit.testing.servers import SSHD, Sshd, free_port, make_key, running_sshd
+from coreos_kit.testing.servers import (
+    SSHD,
+    Sshd,
+    free_port,
+    make_certificates,
+    make_key,
+    running_etcd,
+    running_sshd,
+)
 
 pytestmark = pytest.mark.real
 
@@ -30,6 +38,11 @@ network = { private = "127.0.0.0/8" }
 [clusters.own.machines.web1]
 ssh = "root@127.0.0.1:PORT"
 """
+
+
+NO_ETCD = (
+    "Does etcd run there, with TLS or without as etcd.endpoints says? Empty is port 2379 of each machine."
+)
 
 
 @dataclass
@@ -155,3 +168,55 @@ def test_what_stands_in_the_way_of_ssh_itself_is_255(workstation: Workstation) -
     nobody_listens(workstation)
 
     assert workstation("ssh", "web1", "--", "true")[0] == 255
+
+
+def asks_etcd(kit: Workstation, port: int, scheme: str = "http", more: str = "") -> None:
+    file = kit.folder / "web/coreos-kit.toml"
+    file.write_text(
+        CONFIGURATION.replace("PORT", str(kit.server.port))
+        + '[services.apache.registration]\nprefix = "/services/apache"\nkey = "ip-port"\n'
+        + f'[clusters.own.etcd]\nendpoints = ["{scheme}://127.0.0.1:{port}"]\n{more}\n'
+    )
+    (kit.folder / "ssh_config").write_text(f"UserKnownHostsFile {kit.server.known_hosts()}\n")
+
+
+@pytest.mark.parametrize("api", ["v2", "v3"])
+def test_an_etcd_that_is_not_there_is_named(workstation: Workstation, api: str) -> None:
+    port = free_port()
+    asks_etcd(workstation, port, more=f'api = "{api}"')
+
+    code, out, err = workstation("registrations")
+
+    assert (code, out) == (4, "")
+    assert (
+        err == f"error: etcd http://127.0.0.1:{port} gives no answer: connection refused\nhint:  {NO_ETCD}\n"
+    )
+
+
+@pytest.mark.parametrize("api", ["v2", "v3"])
+@pytest.mark.parametrize(
+    ("scheme", "authority", "reason", "hint"),
+    [
+        ("https", "other", "TLS: CERTIFICATE_VERIFY_FAILED", "Check etcd.ca, etcd.cert and etcd.key, "),
+        ("http", "own", "connection refused", NO_ETCD),
+    ],
+    ids=["another authority's", "none asked for"],
+)
+def test_an_etcd_whose_tls_is_not_what_is_configured_is_named(
+    workstation: Workstation, tmp_path: Path, scheme: str, authority: str, reason: str, hint: str, api: str
+) -> None:
+    for name in ("own", "other"):
+        (tmp_path / name).mkdir()
+        make_certificates(tmp_path / name)
+    own = tmp_path / authority
+    arguments = ["--enable-v2", "--cert-file", f"{own}/server.crt", "--key-file", f"{own}/server.key"]
+    with running_etcd(arguments, scheme="https") as server:
+        ca = f'ca = "{tmp_path}/own/ca.crt"' if scheme == "https" else ""
+        asks_etcd(workstation, server.port, scheme, f'{ca}\napi = "{api}"')
+
+        code, out, err = workstation("registrations")
+
+    assert (code, out) == (4, "")
+    assert err.startswith(
+        f"error: etcd {scheme}://127.0.0.1:{server.port} gives no answer: {reason}\nhint:  {hint}"
+    )
