@@ -10,7 +10,7 @@ can_lab() { [ "$(uname -s)" = Linux ] && [ "$(id -u)" = 0 ]; }
 fast() { .venv/bin/pytest -q -n auto tests/unit tests/cli tests/contracts tests/docs "$@"; }
 real() { .venv/bin/pytest -q -n auto tests/real "$@"; }
 lab() { .venv/bin/pytest -q tests/lab "$@"; }
-campaign() { .venv/bin/pytest -q -m 'campaign or not campaign' tests/lab/test_fault_*.py "$@"; }
+campaign() { .venv/bin/pytest -q -m 'campaign or fault' tests/lab "$@"; }
 
 case $what in
   fast) fast "$@" ;;

@@ -206,7 +206,13 @@ def test_an_up_that_is_killed_anywhere_can_be_continued_and_taken_away(
     assert traces() == before
 
 
-@pytest.mark.parametrize("after_s", [0.2, 0.4, 0.6, 0.8, 1.1, 1.5])
+@pytest.mark.parametrize(
+    "after_s",
+    [
+        *(0.2, 0.4, 0.6, 0.8, 1.1, 1.5),
+        *(pytest.param(tenth / 10, marks=pytest.mark.campaign) for tenth in range(1, 60)),
+    ],
+)
 def test_an_up_that_is_killed_anywhere_leaves_nothing_after_down(drill: NspawnLab, after_s: float) -> None:
     before = traces()
     dying = subprocess.Popen(
