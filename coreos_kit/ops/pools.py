@@ -89,7 +89,8 @@ class Pools:
     def wait_until_spared(self, service: Service, server: str, timeout_s: float) -> None:
         """Wait until every balancer that lists a server could do without; raise `KitError` if none can.
 
-        What counts is a server that is listed, and that answers its check from the balancer's machine.
+        What counts is a server that is listed, and that answers its check from the balancer's machine. Where
+        no balancer that runs can be asked, it is one that is registered.
         """
         checks = self._checks(service, server)
 
@@ -105,6 +106,20 @@ class Pools:
             timeout_s,
             checks,
         )
+        balancers = self._of(service)
+        if balancers and self._given_up.issuperset(balancers):
+            self._refuse_the_last_registered(service, server)
+
+    def _refuse_the_last_registered(self, service: Service, server: str) -> None:
+        if service.registration is None:
+            return
+        entries = self._session.store().entries(service.registration.prefix)
+        if {entry.value for entry in entries} == {server}:
+            raise KitError(
+                f"no balancer can be asked, and nothing is registered besides {server},"
+                " which was to be taken out",
+                hint="Look at the machines first: coreos-kit machines; coreos-kit registrations",
+            )
 
     def wait_until_serving(self, unit: UnitName, machine: str, timeout_s: float) -> None:
         """Wait until a balancer that has just started tells its pool, and reaches a backend if it has any."""

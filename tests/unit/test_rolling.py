@@ -7,6 +7,7 @@ import pytest
 
 from coreos_kit.errors import DeployFailed, KitError, Refused, RolledBack, Unreachable
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.plan import Step
 from coreos_kit.model.project import Rollout
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.deploy import DeployOptions, check, deploy
@@ -183,6 +184,22 @@ def test_the_last_one_that_is_well_is_not_taken_out(deployed: Site) -> None:
 
     with pytest.raises(RolledBack, match=r"lists nothing that is well besides 192\.0\.2\.1:7777"):
         deploy(deployed.session, prepared)
+
+    assert not any("stop" in line or "hold" in line for line in deployed.fake.log)
+
+
+def test_the_last_one_that_is_registered_is_not_taken_out_where_no_balancer_can_be_asked(
+    deployed: Site,
+) -> None:
+    class Outage(Listener):
+        def before_step(self, step: Step) -> None:
+            for machine in ("core-2", "core-3"):
+                deployed.fake.machines[machine].is_down = True
+
+    change_apaches(deployed)
+
+    with pytest.raises(RolledBack, match=r"nothing is registered besides 192\.0\.2\.1:7777"):
+        deploy(deployed.session, deployed.prepare(), listeners=[Outage()])
 
     assert not any("stop" in line or "hold" in line for line in deployed.fake.log)
 
