@@ -32,8 +32,8 @@ class Aim:
     new_per_s: int = 200
     kept_per_s: int = 200
     clients: int = 20  # connections that are kept open
-    most: int = 100_000
-    longest_s: float = 400
+    most: int = 250_000
+    longest_s: float = 600
     patience_s: float = 10
     nonce: str = field(default_factory=lambda: uuid4().hex[:12])
 
