@@ -76,6 +76,7 @@ def test_the_kit_is_installed_as_the_readme_says(tmp_path: Path) -> None:
 def test_what_is_printed_as_json_has_the_keys_that_the_readme_lists(kit: Kit) -> None:
     shapes = documented()
     unit = "apache@7777"
+    current = str(kit("history", "--json").json["current"])
     seen = set()
 
     for words in (
@@ -111,6 +112,11 @@ def test_what_is_printed_as_json_has_the_keys_that_the_readme_lists(kit: Kit) ->
         ["registrations"],
         ["logs", "-n", "3"],
         ["balancer", "preview"],
+        ["history"],
+        ["history", current],
+        ["rollback", current, "--yes"],
+        ["lock", "show"],
+        ["lock", "release", "--force"],
         ["start", "nobody"],
     ):
         answer = kit("--json", *words, code=None).json
