@@ -28,11 +28,14 @@ class _Course:
         return (until if until is not None else self.stages[-1][1]) - self.began
 
     def parts(self) -> Iterator[str]:
-        """Yield what each stage took until it was reached."""
-        before = self.began
+        """Yield how long it took to come to each stage, from the one before."""
+        before, doing = self.began, ""
         for stage, at in self.stages:
-            yield f"{stage} {at - before:.1f} s"
-            before = at
+            if stage in _UNDER_WAY:
+                doing = f"{stage} until "
+                continue
+            yield f"{doing}{stage} {at - before:.1f} s"
+            before, doing = at, ""
 
 
 class Rollout(Listener):
@@ -82,6 +85,7 @@ class Rollout(Listener):
         ]
 
 
+_UNDER_WAY = frozenset({Stage.STOPPING, Stage.REPLACING, Stage.STARTING})
 _ENDS = frozenset({Stage.IN_POOL, Stage.SERVING, Stage.REMOVED, Stage.FAILED})
 
 

@@ -25,7 +25,13 @@ class Terminal(StringIO):
 def roll(clock: FakeClock) -> None:
     with following(clock) as rollout:
         rollout.before_step(Step("core-1", ()))
-        for stage, seconds in ((Stage.HELD_OUT, 0.2), (Stage.DROPPED, 0.5), (Stage.IN_POOL, 7.0)):
+        for stage, seconds in (
+            (Stage.HELD_OUT, 0.2),
+            (Stage.DROPPED, 0.5),
+            (Stage.REPLACING, 0.0),
+            (Stage.ACTIVE, 6.0),
+            (Stage.IN_POOL, 1.0),
+        ):
             clock.sleep(seconds)
             rollout.stage(APACHE, "core-1", stage)
 
@@ -38,9 +44,11 @@ def test_without_a_terminal_each_stage_is_a_line_and_the_times_come_last(
     assert capsys.readouterr().err == (
         "core-1: apache@7777.service: held out\n"
         "core-1: apache@7777.service: out of the pool\n"
+        "core-1: apache@7777.service: draining and replacing\n"
+        "core-1: apache@7777.service: active\n"
         "core-1: apache@7777.service: in the pool\n"
-        "apache@7777.service on core-1: in the pool after 7.7 s"
-        " (held out 0.2 s, out of the pool 0.5 s, in the pool 7.0 s)\n"
+        "apache@7777.service on core-1: in the pool after 7.7 s (held out 0.2 s, out of the pool 0.5 s,"
+        " draining and replacing until active 6.0 s, in the pool 1.0 s)\n"
     )
 
 
