@@ -4,7 +4,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import coreos_kit
-from coreos_kit.errors import DeployFailed, KitError
+from coreos_kit.errors import DeployFailed, KitError, Refused
+from coreos_kit.model.keys import DIGITS, release_key
 from coreos_kit.model.lock import as_time
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.release import Outcome, Release, ReleasedText, ReleasedUnit, Revision, digest_of
@@ -26,6 +27,7 @@ from coreos_kit.ports import FileChange
 from coreos_kit.units.secret_files import KEY_FILE, seal_name
 
 _LONGEST_ERROR = 300
+_LAST_NUMBER = 10**DIGITS - 1
 _OUTCOMES = {5: Outcome.ROLLED_BACK, 130: Outcome.INTERRUPTED}  # by exit code
 
 
@@ -129,8 +131,14 @@ def begin(session: Session, prepared: Prepared, about: About) -> Recording | Non
 def _draft(session: Session, prepared: Prepared, history: History, about: About) -> Release:
     checkout = session.checkout.revision() if session.checkout else Revision()
     known = sealed_numbers([files for files in prepared.seen_files.values() if isinstance(files, SeenFiles)])
+    last = max(history.last_number, *known, 0)
+    if last >= _LAST_NUMBER:  # no deploy has come so far: somebody wrote it
+        raise Refused(
+            f"there is no number after release {last}; nothing was touched",
+            hint=f"Delete it from etcd: {release_key(session.project.name, last)}",
+        )
     return Release(
-        number=max(history.last_number, *known, 0) + 1,
+        number=last + 1,
         outcome=Outcome.DEPLOYED,
         at=as_time(session.clock.wall()),
         owner=session.author.owner,

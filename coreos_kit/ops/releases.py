@@ -1,12 +1,15 @@
 """Releases in etcd: what deploys have left, with the texts to go back to them. Written under the lock."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from coreos_kit.errors import KitError, Refused, Unreachable
-from coreos_kit.model.keys import release_key, releases_folder, text_key, texts_folder
+from coreos_kit.model.keys import DIGITS, release_key, releases_folder, text_key, texts_folder
 from coreos_kit.model.release import KEPT, LARGEST_BYTES, Release, digest_of
 from coreos_kit.ops.session import Session
+
+_NUMBER = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +87,7 @@ def read_history(session: Session) -> History:
     damaged: list[Damaged] = []
     for entry in session.store().entries(releases_folder(session.project.name)):
         name = entry.key.rpartition("/")[2]
-        if not name.isascii() or not name.isdigit():
+        if not _NUMBER.fullmatch(name):
             continue
         try:
             recorded.append(Recorded(Release.parse(int(name), entry.value), entry.value))

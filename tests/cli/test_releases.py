@@ -445,6 +445,19 @@ def test_damaged_releases_are_shown_and_do_not_stop_a_deploy(second: Kit) -> Non
     assert release_key("web", 3) not in second.cluster.kept.keys
 
 
+def test_a_number_that_no_other_can_follow_is_refused_and_named(second: Kit) -> None:
+    second.cluster.kept.put(release_key("web", 99_999_999), "nonsense")
+    second.cluster.kept.put("/coreos-kit/v1/web/releases/123456789", "of no release")
+    second.edit("coreos-kit.toml", NEW, "NO_DETACH")
+
+    code, _, err = second("deploy", "--yes")
+
+    assert code == 3
+    assert "error: there is no number after release 99999999; nothing was touched\n" in err
+    assert "hint:  Delete it from etcd: /coreos-kit/v1/web/releases/99999999\n" in err
+    assert second.cluster.log == []
+
+
 # Secrets
 
 
