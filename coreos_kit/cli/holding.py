@@ -55,7 +55,7 @@ def drain_command(
 
     Example: coreos-kit drain core-1 --why 'new disk'
     """
-    from coreos_kit.cli import confirming, show, show_holding, wiring
+    from coreos_kit.cli import confirming, show, show_holding, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.ops.drain import drain, prepare_drain
@@ -69,7 +69,8 @@ def drain_command(
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)
         how = DeployOptions(timeout, allow_downtime)
         order = Order(f"coreos-kit drain {machine}", again, changed, lock_wait, how)
-        drained = drain(session, machine, why, prepared, order)
+        with show_rollout.following(session.clock) as rollout:
+            drained = drain(session, machine, why, prepared, order, [rollout])
     show_holding.drained(ctx.obj, session.cluster, drained)
     raise typer.Exit(drained.exit_code)
 

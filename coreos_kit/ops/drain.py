@@ -11,6 +11,7 @@ from coreos_kit.model.plan import Plan
 from coreos_kit.ops.carrying_out import Done, Order, carry_out
 from coreos_kit.ops.cordons import Cordon, cordon, refuse_scheduler, refuse_unknown
 from coreos_kit.ops.holding import holding_notes, with_holding
+from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
 from coreos_kit.ops.plan import Prepared, ask_etcd
 from coreos_kit.ops.session import Session
@@ -37,13 +38,20 @@ class Drained:
         return 1 if self.stuck else 0
 
 
-def drain(session: Session, machine: str, why: str, prepared: Prepared, order: Order) -> Drained:
+def drain(
+    session: Session,
+    machine: str,
+    why: str,
+    prepared: Prepared,
+    order: Order,
+    listeners: Sequence[Listener] = (),
+) -> Drained:
     """Cordon a machine, so that nothing comes to it meanwhile, and carry out the plan; see `carry_out`.
 
     The cordon stays whatever becomes of the plan.
     """
     cordoned = cordon(session, machine, why)
-    return Drained(cordoned, carry_out(session, prepared, order))
+    return Drained(cordoned, carry_out(session, prepared, order, listeners))
 
 
 def prepare_drain(session: Session, machine: str, options: PlanOptions) -> Prepared:
