@@ -49,6 +49,7 @@ class _Serving:
         observed: Observation,
     ) -> None:
         self._kinds = kinds
+        self._mains = {sidekick: main for main, sidekick in sidekicks.items()}
         self._siblings = {unit.service for unit in kinds.values()}
         self.places: dict[str, set[Place]] = defaultdict(set)
         active = {(unit.name, unit.machine): unit for unit in _active(observed)}
@@ -80,9 +81,16 @@ class _Serving:
             if change.verb is Verb.REMOVE:
                 if place in self._services:
                     self.places[self._services[place]].discard(place)
-            elif change.name in self._kinds and (service := self._kinds[change.name].service) in self.places:
-                self.places[service].add(place)
-                self._services[place] = service
+                continue
+            name = self._serving_with(change.name)
+            if name in self._kinds and (service := self._kinds[name].service) in self.places:
+                self.places[service].add((name, machine))
+                self._services[name, machine] = service
+
+    def _serving_with(self, unit: UnitName) -> UnitName:
+        """Return the unit that serves once this one has started: with a sidekick it is its main unit."""
+        main = self._mains.get(unit.template) if unit.is_instance else None
+        return main.instantiate(unit.instance or "") if main else unit
 
 
 def refuse_downtime(plan: Plan, *, allowed: bool) -> None:

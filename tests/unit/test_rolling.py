@@ -188,6 +188,19 @@ def test_the_last_one_that_is_well_is_not_taken_out(deployed: Site) -> None:
     assert not any("stop" in line or "hold" in line for line in deployed.fake.log)
 
 
+def test_an_instance_whose_sidekick_is_started_first_serves_while_the_next_one_changes(
+    deployed: Site,
+) -> None:
+    first, second = deployed.fake.machines["core-1"], deployed.fake.machines["core-2"]
+    first.active.discard(UnitName.parse("apache-discovery@7777.service"))
+    name = UnitName.parse("apache@8888.service")
+    second.files[name] = second.files[name].replace("[Service]", NEW)
+
+    deployed.deploy()
+
+    assert deployed.prepare().plan.is_empty
+
+
 def test_the_last_one_that_is_registered_is_not_taken_out_where_no_balancer_can_be_asked(
     deployed: Site,
 ) -> None:
