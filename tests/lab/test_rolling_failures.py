@@ -47,5 +47,8 @@ def test_an_ill_release_is_put_back_and_the_old_one_serves_every_request(
     assert report.answers.keys() == {editions.PAGE}
     kit("verify", "--wait", "20")
     assert places(kit) == before
+    told = kit("history", "--json").json["releases"][-1]
+    assert told["outcome"] == "rolled back"
+    assert "apache@" in told["error"]
     (kit.workspace / editions.CONFIG).write_text(well)
     assert kit("plan", "--json").json["changes"] == []
