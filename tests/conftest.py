@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,10 @@ settings.load_profile("kit")
 settings.register_profile(
     "fuzz", max_examples=400, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True
 )
+
+# Whoever starts the tests in the background has SIGINT ignored, and so would have every program of a test.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPTIONAL = ("real_confd", "real_fleet")  # these need a binary that nobody has to have
 
