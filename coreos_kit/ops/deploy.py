@@ -22,7 +22,7 @@ from coreos_kit.ops.undo import go_back
 from coreos_kit.ops.verify import verify
 from coreos_kit.ops.wave import as_it_came
 from coreos_kit.ops.work import Work
-from coreos_kit.planning import refuse_downtime
+from coreos_kit.planning import follows_other_etcd, refuse_downtime
 
 DEFAULT_TIMEOUT_S = 90
 AGAIN = "Mend the cause and run deploy again: it goes on from what stands."
@@ -83,7 +83,7 @@ def deploy(
         prepared.observed,
         options.timeout_s,
         heard,
-        Pools(session, prepared.observed),
+        Pools(session, prepared.observed, follows_other_etcd(plan.waves)),
         footing.look,
         guarded_services(session.cluster, prepared.observed, plan),
         is_awaited=lambda *_: True,

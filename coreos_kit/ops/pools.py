@@ -33,12 +33,16 @@ class Balancer:
 
 
 class Pools:
-    """What the balancers of each service list. Those that do not run are not asked."""
+    """What the balancers of each service list. Those that do not run are not asked.
 
-    def __init__(self, session: Session, observed: Observation) -> None:
+    Nor are those that are `elsewhere`: they follow another etcd until they have been replaced.
+    """
+
+    def __init__(self, session: Session, observed: Observation, elsewhere: Collection[UnitName] = ()) -> None:
         self._session = session
         self._observed = observed
         self._given_up: set[Balancer] = set()
+        self._elsewhere = set(elsewhere)
         self._units = {
             unit: balancer for balancer in session.cluster.load_balancers for unit in balancer.units()
         }
@@ -58,6 +62,7 @@ class Pools:
             if unit in self._units:
                 self._machines[unit] = tuple(sorted({*self._machines[unit], *machines}))
                 self._given_up = {balancer for balancer in self._given_up if balancer.unit != unit}
+                self._elsewhere.discard(unit)
 
     def left(self, unit: UnitName, machine: str) -> None:
         """Learn that a unit is going from a machine: nobody waits for it any more."""
@@ -186,7 +191,7 @@ class Pools:
         return [
             self._at(unit, balancer, machine)
             for unit, balancer in self._units.items()
-            if balancer.upstream == service.name
+            if balancer.upstream == service.name and unit not in self._elsewhere
             for machine in self._machines[unit]
         ]
 

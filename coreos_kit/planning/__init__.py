@@ -12,6 +12,7 @@ from coreos_kit.model.project import Cluster
 from coreos_kit.planning.downtime import downtimes_of, refuse_downtime, rollout_notes
 from coreos_kit.planning.environments import environment_text, environments_of
 from coreos_kit.planning.options import PlanOptions
+from coreos_kit.planning.other_etcd import follows_other_etcd, other_etcd_notes
 from coreos_kit.planning.placing import Placed, place_units, stale_units
 from coreos_kit.planning.refusals import (
     refuse_foreign_units,
@@ -22,7 +23,7 @@ from coreos_kit.planning.scheduler import options_under_scheduler, scheduler_not
 from coreos_kit.planning.waits import waits_s
 from coreos_kit.planning.waves import change_of, waves_of
 
-__all__ = ["PlanOptions", "change_of", "environment_text", "plan", "refuse_downtime"]
+__all__ = ["PlanOptions", "change_of", "environment_text", "follows_other_etcd", "plan", "refuse_downtime"]
 
 
 def plan(
@@ -65,6 +66,7 @@ def plan(
         waits_s=waits_s(cluster, waves),
         notes=(
             *rollout_notes(cluster, waves, downtimes),
+            *other_etcd_notes(waves),
             *notes_of(placed, observed, options if observed.scheduler is None else PlanOptions()),
             *scheduler_notes(desired, observed, asked),
         ),

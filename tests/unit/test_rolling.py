@@ -8,7 +8,7 @@ import pytest
 from coreos_kit.errors import DeployFailed, KitError, Refused, RolledBack, Unreachable
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
-from coreos_kit.model.project import Rollout
+from coreos_kit.model.project import EtcdSettings, Rollout
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.deploy import DeployOptions, check, deploy
 from coreos_kit.ops.listening import Listener
@@ -157,6 +157,21 @@ def test_a_pool_that_goes_on_listing_a_server_stops_the_deploy_and_lets_it_in_ag
     assert 30 <= deployed.session.clock.now() < 40  # a TTL, and what a watcher needs
     assert deployed.fake.log[-1] == "core-1: let in apache-discovery@7777.service"
     assert not any("stop" in line for line in deployed.fake.log)
+
+
+def test_a_balancer_that_follows_another_etcd_until_it_changes_is_not_waited_for(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = replace(deployed.session.cluster, etcd=EtcdSettings(endpoints=("http://192.0.2.9:2379",)))
+    deployed.session = replace(deployed.session, cluster=cluster)
+    stale = frozenset({FIRST, SECOND})  # as the old etcd has it, whatever happens in the new one
+    monkeypatch.setattr(type(deployed.fake), "probe", lambda self, order: Probe({}, stale))
+
+    result = deployed.deploy()
+
+    assert result.steps[-1].units == (UnitName.parse("nginx_lb.service"),)
+    (note,) = [note for note in result.prepared.plan.notes if "another etcd" in note]
+    assert note.startswith("nginx_lb.service follows another etcd, API or prefix until it changes")
 
 
 def test_a_balancer_that_can_not_be_asked_is_said_and_waited_for_once(
