@@ -1,6 +1,6 @@
 """The links at the balancers' end: the backend that answers, the pools that list it, the request."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from coreos_kit.chain.evidence import Evidence, balancer_places
@@ -11,6 +11,7 @@ from coreos_kit.model.project import HealthKind, LoadBalancer, Service
 
 _Place = tuple[str, UnitName]  # of a balancer: what it is called, and its unit
 _Judged = tuple[State, str]
+_LOOK = "coreos-kit machines"  # a balancer that could not be asked: what is with its machine?
 
 
 def backend_link(
@@ -74,12 +75,12 @@ def balancer_links(
     yield _worst(
         Link(LinkName.POOL, State.OK, where, expected[LinkName.POOL], "is listed"),
         {(name, unit): _judge_pool(evidence, name, address) for name, unit in asked},
-        "coreos-kit restart",
+        lambda name, unit: f"coreos-kit restart {unit}" if name in evidence.probes else _LOOK,
     )
     yield _worst(
         Link(LinkName.REQUEST, State.OK, where, expected[LinkName.REQUEST], "reached"),
         {(name, unit): _judge_request(evidence, name, address) for name, unit in asked},
-        "coreos-kit logs",
+        lambda name, unit: f"coreos-kit logs {unit}" if name in evidence.probes else _LOOK,
     )
 
 
@@ -122,10 +123,10 @@ def _judge_request(evidence: Evidence, name: str, address: str) -> _Judged:
     return State.BROKEN, f"of {len(probe.codes)} requests {served or 'none came to a backend'}"
 
 
-def _worst(fine: Link, judged: Mapping[_Place, _Judged], remedy: str) -> Link:
+def _worst(fine: Link, judged: Mapping[_Place, _Judged], remedy: Callable[[str, UnitName], str]) -> Link:
     """Return the link as the worst of the balancers has it; the remedy is for the first of those."""
     for state in (State.BROKEN, State.UNKNOWN):
-        if ill := {unit: text for (_, unit), (found, text) in judged.items() if found is state}:
+        if ill := [place for place, (found, _) in judged.items() if found is state]:
             seen = "; ".join(text for found, text in judged.values() if found is state)
-            return replace(fine, state=state, seen=seen, remedy=f"{remedy} {next(iter(ill))}")
+            return replace(fine, state=state, seen=seen, remedy=remedy(*ill[0]))
     return fine

@@ -48,7 +48,8 @@ def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -
         ]
         for unit in seen.units
     ]
-    rows += [[name, "-", "missing", "held" if name in seen.held else "", "", ""] for name in seen.missing]
+    absent = "unknown" if seen.observed.unreachable else "missing"  # it may stand where nobody could look
+    rows += [[name, "-", absent, "held" if name in seen.held else "", "", ""] for name in seen.missing]
     output.table(["unit", "machine", "state", "by hand", "restarts", "since"], rows)
     for note in seen.holding.notes():
         output.line(note, style="yellow")

@@ -106,12 +106,17 @@ def _refuse_silent(observed: Observation, machine: str) -> None:
 
 
 def _stays(made: Plan, observed: Observation, machine: str, project: str) -> Iterator[str]:
-    """Say of what stays, though it is not stuck: a global unit is everywhere, a held one is not placed."""
+    """Say of what stays, though it is not stuck: a global unit is everywhere, a held one is not placed.
+
+    A sidekick stays with its stuck unit, and is no news.
+    """
     leaving = {change.name for change in made.changes}
+    here = [unit for unit in observed.machines[machine].units if unit.project == project]
+    stuck = {(unit.service, unit.name.instance) for unit in here if unit.name in made.stuck}
     staying = [
         str(unit.name)
-        for unit in observed.machines[machine].units
-        if unit.project == project and unit.name not in leaving and unit.name not in made.stuck
+        for unit in here
+        if unit.name not in leaving and (unit.service, unit.name.instance) not in stuck
     ]
     if staying:
         yield f"what runs on every machine, or is held, stays on {machine}: {', '.join(sorted(staying))}"

@@ -55,7 +55,7 @@ def test_status_shows_a_machine_that_is_down_and_exits_4(deployed: Kit) -> None:
     assert code == body.code == 4
     assert re.search(r"^core-2 +unreachable$", out, re.MULTILINE)
     assert "core-2 is unreachable: core-2 does not answer\n" in out
-    assert "apache@8888.service            -        missing\n" in out
+    assert "apache@8888.service            -        unknown\n" in out
     assert body.json["machines"][2] == {
         "name": "core-2",
         "state": "unreachable",
