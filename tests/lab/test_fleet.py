@@ -5,6 +5,7 @@ Runs where COREOS_KIT_FLEET_BIN names a folder with fleetd and fleetctl, in a la
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import threading
@@ -108,30 +109,32 @@ def watching(kit: Kit, machine: str) -> Iterator[Seen]:
         script,
     ]
     seen: Seen = []
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    # A group of its own: what it has started holds the pipe open as well.
+    process = subprocess.Popen(
+        argv, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, start_new_session=True
+    )
 
     def read() -> None:
         block: list[str] = []
         assert process.stdout
-        for line in process.stdout:
-            if line.strip() != "==":
-                block.append(line.rstrip())
-                continue
-            cut = block.index("--")
-            units = "\n".join(" ".join(line.split()) for line in block[1:cut])
-            seen.append((float(block[0]), units, set(block[cut + 1 :])))
-            block = []
+        with process.stdout as lines:
+            for line in lines:
+                if line.strip() != "==":
+                    block.append(line.rstrip())
+                    continue
+                cut = block.index("--")
+                units = "\n".join(" ".join(line.split()) for line in block[1:cut])
+                seen.append((float(block[0]), units, set(block[cut + 1 :])))
+                block = []
 
     reader = threading.Thread(target=read, daemon=True)
     reader.start()
     try:
         yield seen
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait()
-        reader.join(5)
-        if process.stdout:
-            process.stdout.close()
+        reader.join(30)
 
 
 @dataclass(frozen=True)
