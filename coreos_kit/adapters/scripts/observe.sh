@@ -17,7 +17,7 @@ printf 'clock %s\n' "$(date +%s.%N)"
 ip -o -4 addr show scope global | encoded addresses
 ip -o -4 route get 192.0.2.1 2>/dev/null | encoded route # asks the routing table; sends nothing
 [ -f "$environment_file" ] && encoded environment < "$environment_file"
-printf 'etcd %s\n' "$(systemctl show --property=ActiveState "$etcd_unit" | cut -d= -f2)"
+printf 'etcd %s\n' "$(systemctl show --property=ActiveState "$etcd_unit" | head -c 200 | cut -d= -f2)" # whatever answers as systemctl
 
 # Files first, so that a unit that systemd has not read yet is seen as well.
 mapfile -t names < <({ grep -slF '[X-CoreosKit]' -- *.* 2>/dev/null; printf '%s\n' "$@"; } | sort -u | sed '/^$/d')
