@@ -129,6 +129,7 @@ def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
         text=True,
     )
     writer = _opened_by_reader(tmp_path / "coreos-kit.toml")
+    _wait_until_it_sleeps(running.pid)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     os.close(writer)
@@ -144,6 +145,25 @@ def _opened_by_reader(fifo: Path) -> int:
         except OSError:
             assert time.monotonic() < deadline, "nobody reads the configuration"
             time.sleep(0.02)
+
+
+def _wait_until_it_sleeps(pid: int) -> None:
+    """Wait until a process has been in one and the same sleep for 0.3 s.
+
+    A signal between the last look for signals and the call that blocks is seen when that call returns,
+    here never (signal(7); the race that pselect(2) was made for).
+    """
+    deadline = time.monotonic() + 60
+    seen, since = "", time.monotonic()
+    while time.monotonic() < since + 0.3:
+        assert time.monotonic() < deadline, f"process {pid} doesn't come to rest"
+        status = Path(f"/proc/{pid}/status").read_text()
+        now = "\n".join(
+            line for line in status.splitlines() if "ctxt_switches" in line or "State:\tR" in line
+        )
+        if now != seen or "State:" in now:
+            seen, since = now, time.monotonic()
+        time.sleep(0.02)
 
 
 def test_colour_is_for_terminals_that_want_it(example: Path) -> None:

@@ -69,7 +69,8 @@ def test_a_sudo_that_asks_for_a_password_is_named_with_what_ends_it(kit: Kit) ->
     machine = kit.machine_of(UNIT)
     kit.machine(  # who takes root away from himself has to see to it that it comes back
         machine,
-        "set -e; systemd-run --quiet --on-active=30 /bin/sh -c 'cp -a /run/sudoers.d/. /etc/sudoers.d/';"
+        "set -e; systemd-run --quiet --on-active=30 --timer-property=AccuracySec=1s"
+        " /bin/sh -c 'cp -a /run/sudoers.d/. /etc/sudoers.d/';"
         "cp -a /etc/sudoers.d /run/; rm -f /etc/sudoers.d/*",
     )
     try:
