@@ -36,7 +36,8 @@ def uncordoned(settings: Settings, cluster: Cluster, found: Cordon) -> None:
 def confirm_drain(settings: Settings, made: Plan, machine: str, *, yes: bool) -> None:
     """Show what a drain would do, and ask; with --json on stderr, a program sees it in the result."""
     write = output.say if settings.json else output.line
-    for text in (*show_plan.plan_lines(made), *_stuck_lines(made, machine)):
+    idle = f"nothing to do: nothing on {machine} can or has to be moved"
+    for text in (*show_plan.plan_lines(made, idle=idle), *_stuck_lines(made, machine)):
         write(text)
     confirm(f"Cordon {machine}, and do this?", yes=yes)
 

@@ -133,12 +133,17 @@ def _as_bare_as(before: str, after: str) -> str:
         return after
 
 
-def plan_lines(made: Plan) -> Iterator[str]:
-    """Return a plan as lines: what is to be known, what changes and why, and in which order."""
+def plan_lines(
+    made: Plan, *, idle: str = "nothing to do: every unit is as the configuration says"
+) -> Iterator[str]:
+    """Return a plan as lines: what is to be known, what changes and why, and in which order.
+
+    `idle` is what is said of one with nothing to do.
+    """
     for note in made.notes:
         yield f"note: {note}"
     if made.is_empty:
-        yield "nothing to do: every unit is as the configuration says"
+        yield idle
         return
     for machine in sorted(made.environments):
         yield f"~ environment file on {machine}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from coreos_kit.errors import Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.plan import Plan
+from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.ops.carrying_out import Done, Order, carry_out
 from coreos_kit.ops.cordons import Cordon, cordon, refuse_scheduler, refuse_unknown
 from coreos_kit.ops.holding import holding_notes, with_holding
@@ -18,6 +18,7 @@ from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.draining import as_it_stands, only_moves
 from coreos_kit.units.render import desired_units
+from coreos_kit.units.x_fleet import Requirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ def prepare_drain(session: Session, machine: str, options: PlanOptions) -> Prepa
             files={name: found for name, found in files.items() if name in receiving},
             notes=(
                 *holding_notes(holding, etcd_error),
-                *_stays(made, observed, machine, session.project.name),
+                *_stays(made, observed, machine, standing),
                 *made.notes,
             ),
         ),
@@ -105,18 +106,20 @@ def _refuse_silent(observed: Observation, machine: str) -> None:
         )
 
 
-def _stays(made: Plan, observed: Observation, machine: str, project: str) -> Iterator[str]:
+def _stays(made: Plan, observed: Observation, machine: str, standing: Sequence[DesiredUnit]) -> Iterator[str]:
     """Say of what stays, though it is not stuck: a global unit is everywhere, a held one is not placed.
 
     A sidekick stays with its stuck unit, and is no news.
     """
     leaving = {change.name for change in made.changes}
-    here = [unit for unit in observed.machines[machine].units if unit.project == project]
+    names = {unit.name for unit in observed.machines[machine].units}
+    here = [unit for unit in standing if unit.name in names]
     stuck = {(unit.service, unit.name.instance) for unit in here if unit.name in made.stuck}
     staying = [
-        str(unit.name)
-        for unit in here
-        if unit.name not in leaving and (unit.service, unit.name.instance) not in stuck
+        unit for unit in here if unit.name not in leaving and (unit.service, unit.name.instance) not in stuck
     ]
-    if staying:
-        yield f"what runs on every machine, or is held, stays on {machine}: {', '.join(sorted(staying))}"
+    everywhere = {unit.name for unit in staying if Requirements.of(unit.name, unit.text).is_global}
+    held = {unit.name for unit in staying} - everywhere
+    for why, units in (("runs on every machine", everywhere), ("is held", held)):
+        if units:
+            yield f"what {why} stays on {machine}: {', '.join(map(str, sorted(units)))}"

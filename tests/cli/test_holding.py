@@ -190,6 +190,7 @@ def test_what_no_other_machine_can_take_stays_and_is_named_with_each_machines_re
 
     assert code == body.code == 1
     assert (
+        "nothing to do: nothing on core-1 can or has to be moved\n"
         "= apache@7777.service stays on core-1: no other machine can take it\n"
         "    core-2: conflicts with apache@8888.service (Conflicts=apache@*.service)\n"
         "    core-3: nginx_lb.service conflicts with it (Conflicts=apache@*.service)\n"
@@ -228,9 +229,37 @@ def test_what_is_on_every_machine_stays_on_a_drained_one(spare: Kit) -> None:
     code, out, _ = spare("drain", "core-1", "--yes")
 
     assert code == 0
-    assert "note: what runs on every machine, or is held, stays on core-1: nginx_lb.service\n" in out
+    assert "note: what runs on every machine stays on core-1: nginx_lb.service\n" in out
     assert spare.cluster.where(UnitName.parse("nginx_lb.service")) == ["core-1", "core-2", "core-3", "core-4"]
     assert spare.cluster.where(APACHE) != ["core-1"]
+
+
+def test_a_drain_of_what_stays_anyway_says_so_and_why(spare: Kit) -> None:
+    spare.edit("coreos-kit.toml", 'conflicts = ["nginx.service", "apache@*.service"]', "global = true")
+    assert spare("deploy", "--yes").code == 0
+    spare("stop", "--hold", "apache@7777")
+    spare.cluster.log.clear()
+
+    code, out, _ = spare("drain", "core-1", "--yes")
+
+    assert code == 0
+    assert (
+        "note: what runs on every machine stays on core-1: nginx_lb.service\n"
+        "note: what is held stays on core-1: apache@7777.service, apache-discovery@7777.service\n"
+        "nothing to do: nothing on core-1 can or has to be moved\n"
+    ) in out
+    assert "as the configuration says" not in out
+    assert spare.cluster.log == []
+
+
+def test_a_drain_of_an_empty_machine_says_that_nothing_has_to_move(spare: Kit) -> None:
+    code, out, _ = spare("drain", "core-4", "--yes")
+
+    assert code == 0
+    assert out.startswith(
+        "nothing to do: nothing on core-4 can or has to be moved\n"
+        "drained: 0 units moved off core-4, which is cordoned\n"
+    )
 
 
 def test_a_machine_that_is_down_is_not_drained(spare: Kit) -> None:
