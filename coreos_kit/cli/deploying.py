@@ -106,7 +106,13 @@ def deploy_command(
 def verify_command(
     ctx: typer.Context,
     wait: Annotated[
-        int, typer.Option("--wait", metavar="S", min=0, help="Look again until all holds, so long at most.")
+        int,
+        typer.Option(
+            "--wait",
+            metavar="S",
+            min=0,
+            help="Look again until all holds, or nothing is left that time mends; so long at most.",
+        ),
     ] = 0,
     fix: Annotated[
         bool,

@@ -79,6 +79,7 @@ def unit_ghosts(evidence: Evidence) -> Iterator[Ghost]:
             expected,
             f"it stands on {unit.machine or 'no machine'}: {unit.active_state} ({unit.sub_state})",
             _remedy(unit, evidence.desired),
+            may_pass=observed.scheduler is not None,  # it may be at work on it
         )
 
 

@@ -110,6 +110,15 @@ class Verdict:
         )
 
     @property
+    def may_come_right(self) -> bool:
+        """Whether time alone may mend something: some ghosts stay until somebody does something about them."""
+        return (
+            any(link.state in (State.BROKEN, State.UNKNOWN) for link in self.links)
+            or bool(self.unreachable or self.unseen)
+            or any(ghost.may_pass for ghost in self.ghosts)
+        )
+
+    @property
     def exit_code(self) -> int:
         """0: all hold; 1: something is broken; 4: nothing is known to be broken, but something is unknown."""
         if self.ok:

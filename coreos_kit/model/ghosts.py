@@ -80,3 +80,4 @@ class Ghost:
     seen: str
     remedy: str
     mend: Mend | None = None  # what `verify --fix` would do; None: it leaves it
+    may_pass: bool = False  # time alone may take it away

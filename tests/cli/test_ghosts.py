@@ -47,6 +47,21 @@ def test_a_ghost_is_shown_like_a_broken_link_and_exits_1(deployed: Kit) -> None:
     )
 
 
+def test_what_stays_until_somebody_mends_it_is_not_waited_for(haunted: Kit) -> None:
+    started = haunted.clock.now()
+
+    assert haunted("verify", "--wait", "60").code == 1
+    assert haunted.clock.now() == started
+
+
+def test_a_key_that_will_expire_is_waited_for(haunted: Kit) -> None:
+    haunted.cluster.planted = [EtcdEntry(KEY, VALUE, 10, 30)]
+    started = haunted.clock.now()
+
+    assert haunted("verify", "--wait", "7").code == 1
+    assert 7 <= haunted.clock.now() - started < 8
+
+
 def test_json_has_every_ghost_with_what_fix_would_do(haunted: Kit) -> None:
     code, body = (ran := haunted("verify", "--json")).code, ran.json
 

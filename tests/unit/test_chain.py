@@ -16,6 +16,7 @@ from coreos_kit.model.cluster import (
     ObservedMachine,
     ObservedUnit,
 )
+from coreos_kit.model.ghosts import Ghost, GhostKind
 from coreos_kit.model.holding import Holding, Mark
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
@@ -610,3 +611,26 @@ def test_only_the_first_broken_link_has_a_remedy() -> None:
     broken = [link for link in found.chains[0].links if link.state is State.BROKEN]
     assert [link.name for link in broken if link.remedy] == ["unit"]
     assert broken[-1].seen.endswith("; follows from backend")
+
+
+STAYS = Ghost(GhostKind.UNIT_EDITED, "core-1", "web@7777.service", "as deployed", "edited", "deploy")
+PASSES = replace(STAYS, kind=GhostKind.POOL_WITHOUT_KEY, may_pass=True)
+HOLDS = judge(evidence())
+
+
+@pytest.mark.parametrize(
+    ("verdict", "may_come_right"),
+    [
+        (HOLDS, False),
+        (replace(HOLDS, ghosts=(STAYS,)), False),
+        (replace(HOLDS, ghosts=(STAYS, PASSES)), True),
+        (replace(HOLDS, unseen=("the other API: down",)), True),
+        (replace(HOLDS, unreachable=("core-3: down",)), True),
+        (replace(judge(evidence(entry=None)), ghosts=(STAYS,)), True),
+        (replace(judge(evidence(probe=None)), ghosts=(STAYS,)), True),
+    ],
+)
+def test_time_may_mend_links_and_what_was_not_seen_and_some_ghosts(
+    verdict: Verdict, may_come_right: bool
+) -> None:
+    assert verdict.may_come_right is may_come_right

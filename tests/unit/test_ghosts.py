@@ -15,6 +15,7 @@ from coreos_kit.model.cluster import (
     ObservedContainer,
     ObservedMachine,
     ObservedUnit,
+    Scheduler,
 )
 from coreos_kit.model.ghosts import DeleteKey, Ghost, GhostKind, RemoveContainer, RewriteUnit
 from coreos_kit.model.names import UnitName
@@ -150,6 +151,53 @@ def test_a_healthy_cluster_has_none() -> None:
 @pytest.mark.parametrize("name", ["core-1", "core-2", "core-3"])
 def test_a_machine_that_says_nothing_makes_no_ghost(name: str) -> None:
     assert find_ghosts(evidence(silent=[name])) == ()
+
+
+def haunted(**other: Any) -> Evidence:
+    return evidence(replace(SPARE, **other))
+
+
+def heard(**said: Any) -> Evidence:
+    return evidence(probe=replace(PROBE, watcher=WatcherWord(**said)))
+
+
+def keyed(value: str, left: float | None) -> Evidence:
+    return stray("192.0.2.3", value, left, left and 30)
+
+
+def under_fleet(what: Evidence) -> Evidence:
+    return replace(what, observed=replace(what.observed, scheduler=Scheduler("1.0.0", "core-1")))
+
+
+GONE = unit("gone.service", "core-3", service="gone")
+EDITED = unit(MAIN, "core-3", text=stamped(text_of(MAIN)).replace("sleep 1", "sleep 2"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "what", "may_pass"),
+    [
+        (GhostKind.KEY_WITHOUT_UNIT, keyed("192.0.2.3:7777", left=10), True),
+        (GhostKind.KEY_WITHOUT_UNIT, keyed("192.0.2.3:7777", left=29), True),
+        (GhostKind.KEY_WITHOUT_UNIT, keyed("192.0.2.3:7777", left=None), False),
+        (GhostKind.NONSENSE, keyed("x", left=29), True),
+        (GhostKind.NONSENSE, keyed("x", left=None), False),
+        (GhostKind.UNKNOWN_MACHINE, keyed("192.0.2.9:7777", left=10), True),
+        (GhostKind.UNKNOWN_MACHINE, keyed("192.0.2.9:7777", left=29), False),
+        (GhostKind.OTHER_API, evidence(other_entries={PREFIX: (EtcdEntry(KEY, BACKEND, 25),)}), True),
+        (GhostKind.OTHER_API, evidence(other_entries={PREFIX: (EtcdEntry(KEY, BACKEND),)}), False),
+        (GhostKind.POOL_WITHOUT_KEY, evidence(probe=Probe({}, frozenset({BACKEND, "192.0.2.3:1"}))), True),
+        (GhostKind.BALANCER_DEAF, heard(etcd_problem="refused"), True),
+        (GhostKind.BALANCER_CONFIGURATION, heard(configuration_problem="x.conf:1 bad"), True),
+        (GhostKind.BALANCER_CONFIGURATION, heard(configuration_differs=("conf.d/x.conf",)), True),
+        (GhostKind.CONTAINER_WITHOUT_UNIT, haunted(containers=(container("left", MAIN),)), False),
+        (GhostKind.UNIT_NOT_CONFIGURED, haunted(units=(GONE,)), False),
+        (GhostKind.UNIT_NOT_CONFIGURED, under_fleet(haunted(units=(GONE,))), True),
+        (GhostKind.UNIT_EDITED, haunted(units=(EDITED,)), False),
+        (GhostKind.SAME_MACHINE_ID, haunted(machine_id=WEB.machine_id), False),
+    ],
+)
+def test_what_time_alone_may_take_away(kind: GhostKind, what: Evidence, may_pass: bool) -> None:
+    assert {ghost.may_pass for ghost in find_ghosts(what) if ghost.kind is kind} == {may_pass}
 
 
 # Registrations
