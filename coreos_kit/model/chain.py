@@ -111,7 +111,7 @@ class Verdict:
 
     @property
     def may_come_right(self) -> bool:
-        """Whether time alone may mend something: some ghosts stay until somebody does something about them."""
+        """Whether time alone may mend something; some ghosts stay until somebody acts."""
         return (
             any(link.state in (State.BROKEN, State.UNKNOWN) for link in self.links)
             or bool(self.unreachable or self.unseen)
