@@ -174,7 +174,7 @@ class MachineEngine:
         return fully_qualified(reference) if self.is_podman else reference
 
     def _failure(self, doing: str, code: int, said: str) -> CommandFailed:
-        reason, hint = explain(said, code, self.program, self.where)
+        reason, hint = explain(said, code, self.program, self.runner.machine)
         return CommandFailed(
             f"{doing} on {self.where} failed: {reason}",
             machine=self.runner.machine,
@@ -210,7 +210,7 @@ def find_engine(
         if done.code == 0:
             return engine
         if not is_missing(done.code, done.error_text):
-            complaint = complaint or explain(done.error_text, done.code, program, where)
+            complaint = complaint or explain(done.error_text, done.code, program, runner.machine)
     if complaint:
         message = f"no container engine works on {where}: {complaint[0]}"
         raise CommandFailed(message, machine=runner.machine, hint=complaint[1])

@@ -9,11 +9,27 @@ _NOT_FOUND = {126, 127}
 
 @dataclass(frozen=True, slots=True)
 class Saying:
-    """A complaint: any of `words` in its text, in lower case. The remedy may name {program} and {where}."""
+    """A complaint: any of `words` in its text, in lower case, and `about`.
+
+    The remedy may name {program} and {where}; {on} is the option for that machine's engine, {or_on} says when
+    it is needed.
+    """
 
     words: tuple[str, ...]
     meaning: str
     remedy: str
+    about: str = ""
+
+
+_PUSH = "coreos-kit image build && coreos-kit image push{or_on}"
+_UNREACHABLE = (
+    "no such host",
+    "connection refused",
+    "i/o timeout",
+    "network is unreachable",
+    "no route to host",
+    "client.timeout exceeded",
+)
 
 
 _SAYINGS = (
@@ -46,7 +62,7 @@ _SAYINGS = (
             "not found: manifest",
         ),
         "the registry does not have it",
-        "Build and push it first: coreos-kit image build && coreos-kit image push",
+        f"Build and push it first: {_PUSH}",
     ),
     Saying(
         ("http response to https client", "first record does not look like a tls handshake"),
@@ -58,15 +74,16 @@ _SAYINGS = (
         "the registry's certificate is not trusted",
         "Give {program} on {where} the registry's authority.",
     ),
+    # Of a mirror docker tells nothing: it goes on to the Hub, whether the mirror lacks the image or is down.
     Saying(
-        (
-            "no such host",
-            "connection refused",
-            "i/o timeout",
-            "network is unreachable",
-            "no route to host",
-            "client.timeout exceeded",
-        ),
+        _UNREACHABLE,
+        "Docker Hub can't be reached, and no mirror of it helped",
+        f"If the image was never pushed to the mirror: {_PUSH}. "
+        "Otherwise look at what {where} can reach: curl -v https://registry-1.docker.io/v2/",
+        about="registry-1.docker.io/v2/",
+    ),
+    Saying(
+        _UNREACHABLE,
         "the registry can't be reached",
         "Try it on {where}: curl -v https://REGISTRY/v2/. Check image_prefix and push_to.",
     ),
@@ -74,20 +91,22 @@ _SAYINGS = (
     Saying(
         ("an image does not exist locally", "image not known", "no such image"),
         "it has not been built there",
-        "Build it first: coreos-kit image build",
+        "Build it first: coreos-kit image build{on}",
     ),
 )
 
 
-def explain(said: str, code: int, program: str, where: str) -> tuple[str, str]:
-    """Say what an engine's complaint means, and what to do about it."""
+def explain(said: str, code: int, program: str, machine: str) -> tuple[str, str]:
+    """Say what the complaint of a machine's engine means, and what to do about it; "": the workstation's."""
+    where, on = machine or "this workstation", f" --on {machine}" if machine else ""
+    or_on = f", both with{on} where this workstation has no docker" if machine else ""
     if is_missing(code, said):
         hint = f"Install it on {where} (apt-get install docker.io), or use a machine's engine: --on MACHINE"
         return f"there is no {program} there", hint
     text = said.lower()
     for saying in _SAYINGS:
-        if any(words in text for words in saying.words):
-            return saying.meaning, saying.remedy.format(program=program, where=where)
+        if saying.about in text and any(words in text for words in saying.words):
+            return saying.meaning, saying.remedy.format(program=program, where=where, on=on, or_on=or_on)
     lines = [line for line in said.strip().splitlines() if line.strip()]
     return (lines[-1].strip() if lines else f"{program} {fate(code)}"), ""
 

@@ -221,6 +221,12 @@ def _resolve(
     )
 
 
+_PUSH_FIRST = (
+    "Build and push it first: coreos-kit image build && coreos-kit image push, both with --on MACHINE where "
+    "this workstation has no docker."
+)
+
+
 def _keep_deployed_digests(
     project: str, observed: Observation, failures: Mapping[str, KitError]
 ) -> tuple[dict[str, str], list[str]]:
@@ -241,7 +247,7 @@ def _keep_deployed_digests(
             raise Refused(
                 f"{reference} can't be resolved to a digest, and not just one is deployed",
                 details=[str(error), *error.details],
-                hint="Build and push it first: coreos-kit image build && coreos-kit image push",
+                hint=error.hint or _PUSH_FIRST,
             )
         kept[reference] = deployed.pop()
         notes.append(f"{reference} can't be resolved, so it stays at {kept[reference]}: {error}")

@@ -5,10 +5,13 @@ from io import StringIO
 
 import pytest
 
+from coreos_kit.adapters.engine import MachineEngine
 from coreos_kit.cli import asking
 from coreos_kit.errors import CommandFailed, Unreachable
 from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change, UnitOutcome
+from coreos_kit.testing.cluster import FakeEngine
+from coreos_kit.testing.runner import Answer, FakeRunner
 from tests.cli.conftest import APACHE, NGINX, Kit
 
 FRESH = f"""\
@@ -254,8 +257,41 @@ def test_a_tag_that_cannot_be_resolved_is_refused_where_none_is_deployed(kit: Ki
 
     assert (code, out) == (3, "")
     assert err.startswith("error: user_name/apache can't be resolved to a digest")
-    assert err.endswith("hint:  Build and push it first: coreos-kit image build && coreos-kit image push\n")
+    assert err.endswith(
+        "hint:  Build and push it first: coreos-kit image build && coreos-kit image push,"
+        " both with --on MACHINE where this workstation has no docker.\n"
+    )
     assert kit.cluster.names() == []
+
+
+@pytest.mark.parametrize(
+    ("said", "reason", "hint"),
+    [
+        (
+            'Get "https://registry-1.docker.io/v2/": dial tcp 127.0.0.1:443: connect: connection refused',
+            "Docker Hub can't be reached, and no mirror of it helped",
+            "If the image was never pushed to the mirror: coreos-kit image build && coreos-kit image push, ",
+        ),
+        (
+            "pull access denied for user_name/apache",
+            "the registry does not have it",
+            "Build and push it first: coreos-kit image build && coreos-kit image push, both with --on core-1",
+        ),
+        ("no space left on device", "its disk is full", "Make room on core-1: docker system prune"),
+    ],
+)
+def test_why_a_tag_cannot_be_resolved_decides_what_is_advised(
+    kit: Kit, said: str, reason: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = FakeRunner("core-1", {"bash": lambda args, stdin: Answer(b"", said.encode(), 1)})
+    engine = MachineEngine(runner, "docker")
+    monkeypatch.setattr(FakeEngine, "pull", lambda self, reference: engine.pull(reference))
+
+    code, _, err = kit("plan")
+
+    assert code == 3
+    assert f"       pulling user_name/apache on core-1 failed: {reason}\n" in err
+    assert f"hint:  {hint}" in err
 
 
 def test_a_new_image_is_a_changed_unit(deployed: Kit) -> None:

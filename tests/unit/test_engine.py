@@ -125,6 +125,36 @@ def test_a_push_that_reports_no_digest_has_failed_even_with_code_0() -> None:
         MachineEngine(runner, "docker").push("a/b", "a/b", lambda line: None)
 
 
+# What docker 20.10 and podman 4.3 said, whose Docker Hub had a mirror and was itself nowhere. docker says the
+# same whether the mirror has no such image or is down.
+DOCKER_MIRRORED = (
+    'Error response from daemon: Get "https://registry-1.docker.io/v2/": dial tcp 127.0.0.1:443: connect: '
+    "connection refused"
+)
+DOCKER_DOWN = (
+    'Error response from daemon: Get "http://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: '
+    "connection refused"
+)
+DOCKER_MISSING = (
+    "Error response from daemon: manifest for 127.0.0.1:5000/user_name/apache:latest not found: "
+    "manifest unknown: manifest unknown"
+)
+PODMAN_MIRRORED = (
+    "Error: initializing source docker://user_name/apache:latest: (Mirrors also failed: "
+    "[127.0.0.1:5000/user_name/apache:latest: reading manifest latest in 127.0.0.1:5000/user_name/apache: "
+    "manifest unknown: manifest unknown]): docker.io/user_name/apache:latest: pinging container registry "
+    'registry-1.docker.io: Get "https://registry-1.docker.io/v2/": dial tcp 127.0.0.1:443: connect: '
+    "connection refused"
+)
+PODMAN_DOWN = (
+    "Error: initializing source docker://user_name/apache:latest: (Mirrors also failed: "
+    "[127.0.0.1:5000/user_name/apache:latest: pinging container registry 127.0.0.1:5000: "
+    'Get "http://127.0.0.1:5000/v2/": dial tcp 127.0.0.1:5000: connect: connection refused]): '
+    "docker.io/user_name/apache:latest: pinging container registry registry-1.docker.io: "
+    'Get "https://registry-1.docker.io/v2/": dial tcp 127.0.0.1:443: connect: connection refused'
+)
+
+
 @pytest.mark.parametrize(
     ("said", "meaning"),
     [
@@ -134,6 +164,11 @@ def test_a_push_that_reports_no_digest_has_failed_even_with_code_0() -> None:
         ("http: server gave HTTP response to HTTPS client", "the registry speaks plain HTTP"),
         ("dial tcp: lookup registry.example: no such host", "the registry can't be reached"),
         ("dial tcp 198.51.100.1:443: connect: connection refused", "the registry can't be reached"),
+        (DOCKER_MIRRORED, "Docker Hub can't be reached, and no mirror of it helped"),
+        (DOCKER_DOWN, "the registry can't be reached"),
+        (DOCKER_MISSING, "the registry does not have it"),
+        (PODMAN_MIRRORED, "the registry does not have it"),
+        (PODMAN_DOWN, "Docker Hub can't be reached, and no mirror of it helped"),
         ("x509: certificate signed by unknown authority", "the registry's certificate is not trusted"),
         ("write /x: no space left on device", "its disk is full"),
         ("permission denied while trying to connect to the Docker daemon", "this user may not use docker"),
@@ -143,6 +178,26 @@ def test_a_push_that_reports_no_digest_has_failed_even_with_code_0() -> None:
 )  # fmt: skip
 def test_a_complaint_says_what_it_means(said: str, meaning: str) -> None:
     assert explain(said, 1, "docker", "core-1")[0] == meaning
+
+
+PUSH_FIRST = "Build and push it first: coreos-kit image build && coreos-kit image push"
+
+
+@pytest.mark.parametrize(
+    ("said", "machine", "hint"),
+    [
+        (DOCKER_MISSING, "", PUSH_FIRST),
+        (
+            DOCKER_MISSING,
+            "core-1",
+            f"{PUSH_FIRST}, both with --on core-1 where this workstation has no docker",
+        ),
+        ("An image does not exist locally", "", "Build it first: coreos-kit image build"),
+        ("An image does not exist locally", "core-1", "Build it first: coreos-kit image build --on core-1"),
+    ],
+)
+def test_a_remedy_names_the_machine_whose_engine_it_is(said: str, machine: str, hint: str) -> None:
+    assert explain(said, 1, "docker", machine)[1] == hint
 
 
 def test_a_missing_engine_is_named_with_and_without_sudo() -> None:
