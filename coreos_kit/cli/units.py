@@ -32,17 +32,17 @@ def stop_command(
 ) -> None:
     """Stop units; sidekicks deregister and drain first.
 
-    The next deploy starts them again, unless they are held.
+    Says first if a service is down from then on. The next deploy starts them again, unless they are held.
 
     Example: coreos-kit stop 'apache@*'
     """
     from coreos_kit.cli import show, show_holding, wiring
     from coreos_kit.ops.holds import stop_and_hold, stop_until_deploy
-    from coreos_kit.ops.units import find
+    from coreos_kit.ops.units import find_to_stop
 
     stop = {False: stop_until_deploy, True: stop_and_hold}[hold]
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        found = stop(session, find(session, units), why)
+        found = stop(session, find_to_stop(session, units), why)
     show_holding.stopped(ctx.obj, session.cluster, found)
 
 
@@ -71,10 +71,10 @@ def destroy_command(ctx: typer.Context, units: UnitsArg, yes: YesOpt = False) ->
     """
     from coreos_kit.cli import show, show_units, wiring
     from coreos_kit.cli.asking import confirm
-    from coreos_kit.ops.units import destroy, find, with_sidekicks
+    from coreos_kit.ops.units import destroy, find_to_stop, with_sidekicks
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        found = with_sidekicks(session, find(session, units))
+        found = with_sidekicks(session, find_to_stop(session, units))
         confirm(f"Destroy {', '.join(f'{unit.name} on {unit.machine}' for unit in found)}?", yes=yes)
         result = destroy(session, found)
     show_units.units(ctx.obj, session.cluster, result)

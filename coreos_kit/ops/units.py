@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from coreos_kit.errors import KitError, PartialFailure, Unreachable
-from coreos_kit.model.cluster import ObservedUnit
+from coreos_kit.model.cluster import Observation, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import project_units
 from coreos_kit.ops.verify import configured_units
 from coreos_kit.parallel import on_each
+from coreos_kit.planning.downtime import taken_down
 from coreos_kit.ports import Change, UnitOutcome
 
 DEFAULT_TIMEOUT_S = 90
@@ -31,7 +32,26 @@ def find(session: Session, patterns: Sequence[str]) -> tuple[ObservedUnit, ...]:
     A name may lack its ``.service``; globs are the shell's. A machine that is silent makes a name that is
     not found elsewhere an error that says so.
     """
-    observed = session.driver.observe(configured_units(session.cluster))
+    return _found(session, _look(session), patterns)
+
+
+def find_to_stop(session: Session, patterns: Sequence[str]) -> tuple[ObservedUnit, ...]:
+    """Return what `find` does, once it is said which services are down without these units."""
+    observed = _look(session)
+    units = _found(session, observed, patterns)
+    silent = ", ".join(sorted(observed.unreachable))
+    unless = f", unless on {silent}, which can't be looked at" if silent else ""
+    stopping = {(unit.name, unit.machine) for unit in units}
+    for service in taken_down(session.project.name, session.cluster, observed, stopping):
+        session.progress(f"{service} will be down from then on: nothing else of it serves{unless}")
+    return units
+
+
+def _look(session: Session) -> Observation:
+    return session.driver.observe(configured_units(session.cluster))
+
+
+def _found(session: Session, observed: Observation, patterns: Sequence[str]) -> tuple[ObservedUnit, ...]:
     units = project_units(session, observed)
     found: dict[tuple[UnitName, str], ObservedUnit] = {}
     for pattern in patterns:

@@ -1,7 +1,7 @@
 """What of the project will serve nobody while a plan is carried out: the plan's waves, played through."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from coreos_kit.errors import Refused
@@ -103,6 +103,26 @@ def refuse_downtime(plan: Plan, *, allowed: bool) -> None:
             hint="Allow it with --allow-downtime, or with allow_downtime = true in"
             f" [services.{refused[0].service}.rollout], or give it one more instance first.",
         )
+
+
+def taken_down(
+    project: str, cluster: Cluster, observed: Observation, stopping: Collection[Place]
+) -> list[str]:
+    """Return the services and balancers that serve now, and of which nothing serves without these units."""
+    names = {service.template: service.name for service in cluster.services}
+    balancers = {unit: balancer.name for balancer in cluster.load_balancers for unit in balancer.units()}
+    sidekicks = {service.template: service.sidekick for service in cluster.services if service.sidekick}
+
+    def serving(places: Collection[Place]) -> set[str]:
+        return {
+            balancers.get(unit) or names[unit.template]
+            for unit, machine in places
+            if unit in balancers or (unit.is_instance and unit.template in names)
+            if _registered((unit, machine), sidekicks) in places
+        }
+
+    active = {(unit.name, unit.machine) for unit in _active(observed) if unit.project == project}
+    return sorted(serving(active) - serving(active.difference(stopping)))
 
 
 def rollout_notes(

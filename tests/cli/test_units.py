@@ -11,6 +11,8 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change, UnitOutcome
 from tests.cli.conftest import Kit
 
+DOWN = " will be down from then on: nothing else of it serves"
+
 
 def entry(time_us: int, unit: str, message: object) -> dict[str, object]:
     return {"__REALTIME_TIMESTAMP": str(time_us), "_SYSTEMD_UNIT": unit, "MESSAGE": message}
@@ -34,6 +36,38 @@ def test_stop_says_what_became_of_the_unit(deployed: Kit) -> None:
     assert (code, err) == (0, "core-1: stop apache@7777.service\n")
     assert out == "UNIT                 MACHINE  STATE\napache@7777.service  core-1   inactive (dead)\n"
     assert deployed.cluster.log == ["core-1: stop apache@7777.service"]
+
+
+@pytest.mark.parametrize("pattern", ["apache@8888", "apache-discovery@8888", "apache*"])
+def test_who_stops_what_serves_last_is_told_before(deployed: Kit, pattern: str) -> None:
+    assert DOWN not in deployed("stop", "apache@7777").err
+
+    code, out, err = deployed("stop", pattern)
+
+    assert code == 0
+    assert err.startswith(f"apache{DOWN}\ncore-")
+    assert DOWN not in out
+
+
+def test_a_service_that_is_down_already_is_no_news(deployed: Kit) -> None:
+    deployed("stop", "apache@*")
+
+    assert DOWN not in deployed("stop", "apache@*").err
+
+
+def test_in_json_it_is_told_on_stderr_and_of_a_balancer_as_well(deployed: Kit) -> None:
+    ran = deployed("stop", "nginx_lb", "--hold", "--json")
+
+    assert ran.json["held"] == ["nginx_lb.service"]
+    assert ran.err.startswith(f"nginx_lb{DOWN}\n")
+
+
+def test_what_may_serve_on_a_machine_that_is_silent_is_not_called_down(deployed: Kit) -> None:
+    deployed.cluster.goes_down("core-2")
+
+    err = deployed("stop", "apache@7777").err
+
+    assert err.startswith(f"apache{DOWN}, unless on core-2, which can't be looked at\n")
 
 
 def test_start_takes_globs_and_reaches_every_machine(deployed: Kit) -> None:
@@ -133,6 +167,14 @@ def test_destroy_asks_and_without_a_terminal_needs_yes(deployed: Kit) -> None:
     assert deployed.cluster.log == []
 
 
+def test_destroy_says_before_it_asks_that_a_service_will_be_down(deployed: Kit) -> None:
+    deployed("stop", "apache@7777")
+
+    code, _, err = deployed("destroy", "apache@8888")
+
+    assert (code, err.splitlines()[0]) == (2, f"apache{DOWN}")
+
+
 def test_destroy_names_what_it_would_destroy(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "is_interactive", lambda: True)
     monkeypatch.setattr(sys, "stdin", StringIO("\n"))
@@ -199,7 +241,7 @@ def test_ctrl_c_in_a_stop_ends_in_130_without_a_traceback(
     assert deployed("stop", "nginx_lb") == (
         130,
         "",
-        "core-3: stop nginx_lb.service\nerror: interrupted\n",
+        f"nginx_lb{DOWN}\ncore-3: stop nginx_lb.service\nerror: interrupted\n",
     )
 
 
