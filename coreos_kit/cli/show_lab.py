@@ -54,6 +54,7 @@ def status(settings: Settings, seen: LabStatus) -> None:
                 "profile": seen.lab.profile,
                 "registry": seen.lab.registry,
                 "machines": body,
+                "at_work": seen.at_work,
             },
         )
         return
@@ -61,6 +62,9 @@ def status(settings: Settings, seen: LabStatus) -> None:
         ["machine", "state", "private", "public"],
         [[s.machine.name, s.state, s.machine.private_ip, s.machine.public_ip] for s in seen.machines],
     )
+    if seen.at_work:
+        being = "is being brought up" if seen.at_work.verb == "up" else "changes"
+        output.line(f"lab {seen.lab.name} {being}: {seen.at_work}")
 
 
 def did(settings: Settings, verb: str, machine: str, what: str) -> None:

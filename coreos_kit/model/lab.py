@@ -98,16 +98,31 @@ class LabMachineStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class LabWork:
+    """A command that is at work on a lab."""
+
+    verb: str
+    pid: int
+
+    def __str__(self) -> str:
+        """Say which it is, and that it is at work."""
+        return f"coreos-kit lab {self.verb} (process {self.pid}) is at work on it"
+
+
+@dataclass(frozen=True, slots=True)
 class LabStatus:
-    """A lab and the state of each of its machines, the registry's first."""
+    """A lab and the state of each of its machines, the registry's first, and who is changing that now."""
 
     lab: Lab
     machines: tuple[LabMachineStatus, ...]
+    at_work: LabWork | None = None
 
     @property
     def is_up(self) -> bool:
-        """Whether every machine runs and can be reached."""
-        return all(machine.state is LabMachineState.RUNNING for machine in self.machines)
+        """Whether every machine runs and can be reached, and nobody is at work: a machine that boots runs."""
+        return self.at_work is None and all(
+            machine.state is LabMachineState.RUNNING for machine in self.machines
+        )
 
 
 @dataclass(frozen=True, slots=True)

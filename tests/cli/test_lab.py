@@ -1,12 +1,23 @@
 """How the lab's commands look; the lab itself is tested on real machines, in tests/lab."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from coreos_kit.adapters.nspawn.state import lock_file, locked
 from coreos_kit.cli import lab as commands
-from coreos_kit.model.lab import Lab, LabDown, LabMachineState, LabMachineStatus, LabStatus, LabUp, machine_of
+from coreos_kit.model.lab import (
+    Lab,
+    LabDown,
+    LabMachineState,
+    LabMachineStatus,
+    LabStatus,
+    LabUp,
+    LabWork,
+    machine_of,
+)
 from tests.cli.conftest import Kit
 
 
@@ -16,6 +27,7 @@ class FakeLab:
 
     lab: Lab
     states: dict[str, LabMachineState] = field(default_factory=dict)
+    at_work: LabWork | None = None
 
     def up(self, name: str, **options: object) -> LabUp:
         self.states = {machine.name: LabMachineState.RUNNING for machine in self.lab.all_machines}
@@ -28,7 +40,8 @@ class FakeLab:
 
     def status(self, name: str) -> LabStatus:
         machines = self.lab.all_machines
-        return LabStatus(self.lab, tuple(LabMachineStatus(m, self.states[m.name]) for m in machines))
+        states = tuple(LabMachineStatus(m, self.states[m.name]) for m in machines)
+        return LabStatus(self.lab, states, self.at_work)
 
     def kill(self, machine: str, name: str) -> bool:
         ran = self.states[machine] is not LabMachineState.STOPPED
@@ -106,6 +119,33 @@ def test_down_twice_is_no_error(kit: Kit, lab: FakeLab) -> None:
     assert kit("lab", "down").out == "lab default is gone\n"
     assert kit("lab", "down").out == "there was no lab default\n"
     assert kit("lab", "down", "--json").json["removed"] == []
+
+
+def test_status_while_the_lab_boots_says_so_and_exits_1(kit: Kit, lab: FakeLab) -> None:
+    lab.at_work = LabWork("up", 4242)
+
+    said, body = kit("lab", "status"), kit("lab", "status", "--json")
+
+    assert said.code == body.code == 1
+    assert said.out.endswith(
+        "lab default is being brought up: coreos-kit lab up (process 4242) is at work on it\n"
+    )
+    assert body.json["at_work"] == {"verb": "up", "pid": 4242}
+
+
+def test_before_there_is_anything_of_it_a_lab_that_boots_is_not_called_missing(
+    kit: Kit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COREOS_KIT_STATE_DIR", str(tmp_path / "state"))
+
+    with locked(lock_file("trial"), doing="up"):
+        code, out, err = kit("lab", "status", "--name", "trial")
+
+    assert (code, out) == (1, "")
+    assert err == (
+        f"error: lab trial is being brought up: coreos-kit lab up (process {os.getpid()}) is at work on it\n"
+        "hint:  Wait for it; coreos-kit lab status --name trial says when it is up.\n"
+    )
 
 
 @pytest.mark.parametrize("args", [("status", "--name", "nosuch"), ("ssh", "--name", "nosuch", "core-1")])

@@ -1,5 +1,6 @@
 """The lab as values: addresses, names, and what `lab.json` keeps."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
@@ -7,13 +8,22 @@ from threading import Event, Thread
 import pytest
 
 from coreos_kit.adapters.nspawn.login import machine_named, ssh_argv
-from coreos_kit.adapters.nspawn.state import lab_folder, locked, read_lab, try_read_lab, write_lab
+from coreos_kit.adapters.nspawn.state import (
+    lab_folder,
+    lock_file,
+    locked,
+    read_lab,
+    try_read_lab,
+    try_work,
+    write_lab,
+)
 from coreos_kit.errors import InvalidConfig, KitError
 from coreos_kit.model.lab import (
     Lab,
     LabMachineState,
     LabMachineStatus,
     LabStatus,
+    LabWork,
     etcd_members_of,
     machine_of,
 )
@@ -130,6 +140,38 @@ def test_who_has_to_wait_for_a_lock_is_told_once(tmp_path: Path) -> None:
 
     assert order == ["first", "second"]
     assert not file.exists()
+
+
+def test_who_is_at_work_on_a_lab_can_be_told_by_anybody_while_it_is(lab: Lab) -> None:
+    file = lock_file("trial")
+
+    with locked(file, doing="up"):
+        seen = try_work("trial")
+
+    assert seen == LabWork("up", os.getpid())
+    assert try_work("trial") is None
+
+
+def test_a_lock_file_that_a_kill_left_behind_says_nothing(lab: Lab) -> None:
+    lock_file("trial").write_text("4242 up")
+
+    assert try_work("trial") is None
+
+
+def test_who_has_not_said_yet_what_it_does_is_not_made_up(lab: Lab) -> None:
+    with locked(lock_file("trial")):
+        assert try_work("trial") is None
+
+
+def test_a_lab_that_is_being_made_is_told_from_one_that_is_not_there(lab: Lab) -> None:
+    with locked(lock_file("young"), doing="up"), pytest.raises(KitError) as caught:
+        read_lab("young")
+    with locked(lock_file("old"), doing="down"), pytest.raises(KitError, match="there is no lab old"):
+        read_lab("old")
+
+    work = f"coreos-kit lab up (process {os.getpid()}) is at work on it"
+    assert str(caught.value) == f"lab young is being brought up: {work}"
+    assert caught.value.hint == "Wait for it; coreos-kit lab status --name young says when it is up."
 
 
 def test_a_login_reads_nobody_s_settings_and_quotes_its_command(lab: Lab) -> None:

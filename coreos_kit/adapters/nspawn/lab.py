@@ -26,10 +26,12 @@ from coreos_kit.adapters.nspawn.shape import clear_folder, settle
 from coreos_kit.adapters.nspawn.sources import SUITE, Upstream, read_upstream
 from coreos_kit.adapters.nspawn.state import (
     lab_folder,
+    lock_file,
     locked,
     read_lab,
     state_folder,
     try_read_lab,
+    try_work,
     write_lab,
 )
 from coreos_kit.adapters.nspawn.tree import differs, write_tree
@@ -68,7 +70,7 @@ class NspawnLab:
         _refuse_wrong(machines, profile, fleet)
         refuse_unless_able()
         upstream = read_upstream()
-        with self._locked(name):
+        with self._locked(name, "up"):
             known = try_read_lab(name)
             wants_podman = (profile or (known.profile if known else "")) == "fedora-coreos"
             if known and machines is not None and machines < len(known.machines):
@@ -90,7 +92,7 @@ class NspawnLab:
         """Take a lab away with everything that it added to the workstation, in whatever state it is."""
         folder = lab_folder(name)
         refuse_unless_able()
-        with self._locked(name):
+        with self._locked(name, "down"):
             lab = try_read_lab(name)
             removed: list[str] = []
             if lab is not None:
@@ -113,16 +115,17 @@ class NspawnLab:
             tuple(
                 LabMachineStatus(member, Machine(lab, member).state(plugged)) for member in lab.all_machines
             ),
+            try_work(name),
         )
 
     def kill(self, machine: str, name: str = "default") -> bool:
         """Take a machine's power away; return whether it ran. Its disk stays as it was at that moment."""
-        with self._machine(name, machine) as target:
+        with self._machine(name, machine, "kill") as target:
             return target.kill()
 
     def revive(self, machine: str, name: str = "default") -> bool:
         """Boot a killed machine and wait until it offers everything; return whether it had to be booted."""
-        with self._machine(name, machine) as target:
+        with self._machine(name, machine, "revive") as target:
             if target.try_leader() is not None:
                 return False
             lab, upstream = target.lab, read_upstream()
@@ -136,26 +139,30 @@ class NspawnLab:
 
     def cut(self, machine: str, name: str = "default") -> None:
         """Unplug a machine: nothing reaches it or comes from it, the workstation included. It runs on."""
-        with self._machine(name, machine) as target:
+        with self._machine(name, machine, "cut") as target:
             _refuse_unless_running(target)
             Network(target.lab.number).cut(target.device)
 
     def heal(self, machine: str, name: str = "default") -> None:
         """Plug a machine in again."""
-        with self._machine(name, machine) as target:
+        with self._machine(name, machine, "heal") as target:
             _refuse_unless_running(target)
             Network(target.lab.number).heal(target.device)
 
-    def _locked(self, name: str) -> AbstractContextManager[None]:
+    def _locked(self, name: str, verb: str) -> AbstractContextManager[None]:
         """Hold a lab's lock: two `lab up` at once would make everything twice."""
-        file = lab_folder(name).with_suffix(".lock")
-        return locked(file, lambda: self._progress(f"waiting: another command is at work on lab {name}"))
+
+        def wait() -> None:
+            work = try_work(name) or "another command is at work on it"
+            self._progress(f"waiting for lab {name}: {work}")
+
+        return locked(lock_file(name), wait, verb)
 
     @contextmanager
-    def _machine(self, name: str, machine: str) -> Iterator[Machine]:
+    def _machine(self, name: str, machine: str, verb: str) -> Iterator[Machine]:
         refuse_unless_able()
         read_lab(name)  # says what to do where there is none, before a lock is made
-        with self._locked(name):
+        with self._locked(name, verb):
             lab = read_lab(name)
             yield Machine(lab, machine_named(lab, machine))
 

@@ -4,13 +4,13 @@ import fcntl
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
 from coreos_kit.errors import InvalidConfig, KitError
-from coreos_kit.model.lab import Lab
+from coreos_kit.model.lab import Lab, LabWork
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
@@ -39,6 +39,11 @@ def read_lab(name: str) -> Lab:
     """Return the lab of that name, running or not; needs no root."""
     lab = try_read_lab(name)
     if lab is None:
+        if (work := try_work(name)) and work.verb == "up":
+            raise KitError(
+                f"lab {name} is being brought up: {work}",
+                hint=f"Wait for it; coreos-kit lab status{_name_option(name)} says when it is up.",
+            )
         raise KitError(
             f"there is no lab {name} on this workstation", hint=f"coreos-kit lab up{_name_option(name)}"
         )
@@ -80,11 +85,35 @@ def lab_roots() -> set[Path]:
     return {lab.root for lab in _labs()}
 
 
+def lock_file(name: str) -> Path:
+    """Return the file that whoever changes a lab holds locked."""
+    return lab_folder(name).with_suffix(".lock")
+
+
+def try_work(name: str) -> LabWork | None:
+    """Return which command is at work on a lab, or None; needs no root."""
+    try:
+        with lock_file(name).open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return _try_parse(file.read(100))
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _try_parse(text: bytes) -> LabWork | None:
+    pid, _, verb = text.decode("ascii", "replace").partition(" ")
+    return LabWork(verb, int(pid)) if pid.isdecimal() and verb else None  # it has not written it yet
+
+
 @contextmanager
-def locked(file: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+def locked(file: Path, on_wait: Callable[[], None] = lambda: None, doing: str = "") -> Iterator[None]:
     """Hold a lock file, unlinked at the end so that nothing stays behind; the kernel frees it on kill -9.
 
-    `on_wait` is called once where somebody else holds it.
+    `on_wait` is called once where somebody else holds it. The file says which process that is, and what it is
+    `doing`.
     """
     waited = False
     while True:
@@ -104,6 +133,9 @@ def locked(file: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[N
             break
         os.close(descriptor)  # unlinked by its last holder while we waited
     try:
+        with suppress(OSError):  # on a full disk a lab is taken away all the same
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"{os.getpid()} {doing}".encode())
         yield
     finally:
         file.unlink(missing_ok=True)
