@@ -91,7 +91,9 @@ def scaled(settings: Settings, cluster: Cluster, scaling: Scaling) -> None:
         what = f"added {_some(scaling.added)}" if scaling.added else f"removed {_some(scaling.removed)}"
         output.line(f"{scaling.key}: {what}; now {count}")
     if others := [name for name in scaling.clusters if name != cluster.name]:
-        output.line(f"the clusters {', '.join(others)} take their instances from there too")
+        one = len(others) == 1
+        clusters, take, their = ("cluster", "takes", "its") if one else ("clusters", "take", "their")
+        output.line(f"the {clusters} {', '.join(others)} {take} {their} instances from there too")
     for change in scaling.rendered.drift:
         output.line(f"{_verb(change.before, change.after)} {change.path}")
     links = (*scaling.linked.created, *scaling.linked.removed)

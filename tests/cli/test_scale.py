@@ -83,12 +83,17 @@ def test_a_cluster_with_a_list_of_its_own_has_that_one_changed(kit: Kit) -> None
     assert "instances = [7777, 8888, 9999, 10000]\n" in text
 
 
-def test_clusters_that_share_the_list_are_named(kit: Kit) -> None:
-    append(kit, '\n[clusters.trial]\nlab = "trial"\n')
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        (["trial"], "the cluster trial takes its instances from there too\n"),
+        (["trial", "other"], "the clusters trial, other take their instances from there too\n"),
+    ],
+)
+def test_clusters_that_share_the_list_are_named(kit: Kit, names: list[str], said: str) -> None:
+    append(kit, "".join(f'\n[clusters.{name}]\nlab = "{name}"\n' for name in names))
 
-    out = kit("scale", "apache", "3").out
-
-    assert "the clusters trial take their instances from there too\n" in out
+    assert said in kit("scale", "apache", "3").out
 
 
 @pytest.mark.parametrize("other", ["8889", "8890"])
