@@ -28,13 +28,14 @@ class _Course:
         return (until if until is not None else self.stages[-1][1]) - self.began
 
     def parts(self) -> Iterator[str]:
-        """Yield how long it took to come to each stage, from the one before."""
+        """Yield how long each stage took: to come to it, or for what was under way until the next one."""
         before, doing = self.began, ""
         for stage, at in self.stages:
             if stage in _UNDER_WAY:
-                doing = f"{stage} until "
+                doing = str(stage)
                 continue
-            yield f"{doing}{stage} {at - before:.1f} s"
+            what = f"{doing} until {stage}" if doing and stage is Stage.FAILED else doing or stage
+            yield f"{what} {at - before:.1f} s"
             before, doing = at, ""
 
 

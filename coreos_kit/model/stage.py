@@ -11,7 +11,9 @@ class Stage(StrEnum):
     STOPPING = "draining and stopping"
     STOPPED = "stopped"
     REPLACING = "draining and replacing"  # stopped, written and started in one go
+    REPLACED = "replaced"
     STARTING = "starting"
+    STARTED = "started"
     ACTIVE = "active"  # and answering its check
     REGISTERED = "registered"
     IN_POOL = "in the pool"  # of every balancer

@@ -87,8 +87,8 @@ class Wave:
             came[machine] = answer if isinstance(answer, KitError) else _places(step, answer)
             if isinstance(came[machine], KitError):
                 self._work.tell(step, Stage.FAILED)
-            elif all(change.verb is Verb.REMOVE for change in step.changes):
-                self._work.tell(step, Stage.REMOVED)
+            else:
+                self._work.tell(step, _DONE[_stage_of(step)])
         return came
 
     def _reach(
@@ -124,6 +124,13 @@ class Wave:
                     self._work.heard.stage(unit, machine, Stage.SERVING)
                 elif stage is not Stage.ACTIVE and instance and unit == instance.sidekick:
                     self._work.heard.stage(instance.main, machine, stage)
+
+
+_DONE = {
+    Stage.STOPPING: Stage.REMOVED,
+    Stage.REPLACING: Stage.REPLACED,
+    Stage.STARTING: Stage.STARTED,
+}
 
 
 def _stage_of(step: Step) -> Stage:

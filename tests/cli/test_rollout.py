@@ -29,7 +29,8 @@ def roll(clock: FakeClock) -> None:
             (Stage.HELD_OUT, 0.2),
             (Stage.DROPPED, 0.5),
             (Stage.REPLACING, 0.0),
-            (Stage.ACTIVE, 6.0),
+            (Stage.REPLACED, 5.5),
+            (Stage.ACTIVE, 0.5),
             (Stage.IN_POOL, 1.0),
         ):
             clock.sleep(seconds)
@@ -45,10 +46,28 @@ def test_without_a_terminal_each_stage_is_a_line_and_the_times_come_last(
         "core-1: apache@7777.service: held out\n"
         "core-1: apache@7777.service: out of the pool\n"
         "core-1: apache@7777.service: draining and replacing\n"
+        "core-1: apache@7777.service: replaced\n"
         "core-1: apache@7777.service: active\n"
         "core-1: apache@7777.service: in the pool\n"
         "apache@7777.service on core-1: in the pool after 7.7 s (held out 0.2 s, out of the pool 0.5 s,"
-        " draining and replacing until active 6.0 s, in the pool 1.0 s)\n"
+        " draining and replacing 5.5 s, active 0.5 s, in the pool 1.0 s)\n"
+    )
+
+
+def test_what_failed_tells_what_was_under_way_and_going_back_has_times_of_its_own(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clock = FakeClock()
+
+    with following(clock) as rollout:
+        rollout.before_step(Step("core-1", ()))
+        for stage in (Stage.REPLACING, Stage.FAILED, Stage.REPLACING, Stage.REPLACED, Stage.ACTIVE):
+            rollout.stage(APACHE, "core-1", stage)
+            clock.sleep(2.0)
+
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "apache@7777.service on core-1: active after 8.0 s (draining and replacing until failed 2.0 s,"
+        " draining and replacing 4.0 s, active 2.0 s)"
     )
 
 
@@ -73,7 +92,10 @@ def test_a_change_tells_every_stage_of_every_instance_on_stderr(deployed: Kit) -
 
     err = deployed("deploy", "--yes").err
 
-    stages = ("held out", "out of the pool", "draining and replacing", "active", "registered", "in the pool")
+    stages = (
+        *("held out", "out of the pool", "draining and replacing", "replaced"),
+        *("active", "registered", "in the pool"),
+    )
     told = [line for line in err.splitlines() if line.startswith("core-") and ".service: " in line]
     assert told == [
         f"core-{n}: apache@{instance}.service: {stage}"

@@ -92,6 +92,7 @@ def test_every_instance_goes_through_its_stages_in_order(deployed: Site) -> None
             "held out",
             "out of the pool",
             "draining and replacing",
+            "replaced",
             "active",
             "registered",
             "in the pool",
@@ -106,6 +107,7 @@ def test_what_is_new_goes_through_the_stages_together(site: Site) -> None:
 
     assert stages.said == [
         *(f"{unit} starting" for unit in ("apache@7777", "apache@8888", "nginx_lb")),
+        *(f"{unit} started" for unit in ("apache@7777", "apache@8888", "nginx_lb")),
         *(f"{unit} active" for unit in ("apache@7777", "apache@8888", "nginx_lb")),
         *(
             f"apache@{instance} {stage}"
