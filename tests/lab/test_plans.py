@@ -54,7 +54,7 @@ def test_a_kept_plan_is_refused_where_somebody_stopped_a_unit_meanwhile(kit: Kit
     refused = kit("deploy", "--plan", str(plan_file), "--yes", code=3)
 
     assert f"{machine}: apache@8888.service was active, and is not active" in refused.err
-    assert "KEPT=no" not in kit.machine(machine, "cat /etc/systemd/system/apache@8888.service")
+    assert "KEPT=no" not in kit.machine(machine, "systemctl cat apache@8888.service")
 
 
 def test_scaling_up_and_down_again_leaves_the_others_alone(kit: Kit) -> None:

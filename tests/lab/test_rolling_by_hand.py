@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.conftest import Kit
-from tests.lab.etcd import Etcd
+from tests.lab.etcd import AnyEtcd, Etcd
 
 PROJECT = "/coreos-kit/v1/web/"
 UNIT = "apache@7777.service"
@@ -18,20 +18,16 @@ MARK = "/root/written-by-somebody"
 def etcd(kit: Kit) -> Iterator[Etcd]:
     """Give etcd; whatever is changed in it below the project's folder is put back."""
     made = Etcd(kit.address_of("core-1"))
-    before = made.below(PROJECT)
-    yield made
-    for key in made.below(PROJECT).keys() - before.keys():
-        made.delete(key)
-    for key, value in before.items():
-        made.put(key, value)
+    with made.kept(PROJECT):
+        yield made
 
 
-def newest(etcd: Etcd) -> tuple[str, str]:
+def newest(etcd: AnyEtcd) -> tuple[str, str]:
     """Return the last release's key and manifest."""
     return max(etcd.below(f"{PROJECT}releases/").items())
 
 
-def forged_text(etcd: Etcd, manifest: str) -> tuple[str, str]:
+def forged_text(etcd: AnyEtcd, manifest: str) -> tuple[str, str]:
     """Return the digest of a unit's text in a release, and that text with a line of somebody's."""
     words = json.loads(manifest)
     place = next(place for name, place, _ in words["units"] if name == UNIT)
@@ -49,7 +45,7 @@ def assert_refused(kit: Kit, number: int, reason: str) -> None:
         assert kit.machine(machine, f"ls {MARK} 2> /dev/null || echo none") == "none\n"
 
 
-def test_a_release_that_somebody_wrote_is_not_rolled_back_to(kit: Kit, etcd: Etcd) -> None:
+def test_a_release_that_somebody_wrote_is_not_rolled_back_to(kit: Kit, etcd: AnyEtcd) -> None:
     key, manifest = newest(etcd)
     number = int(key.rpartition("/")[2]) + 1
     digest, text = forged_text(etcd, manifest)
@@ -61,7 +57,7 @@ def test_a_release_that_somebody_wrote_is_not_rolled_back_to(kit: Kit, etcd: Etc
     assert_refused(kit, number, "is not what was deployed, as far as the machines know")
 
 
-def test_a_release_that_somebody_changed_is_not_rolled_back_to(kit: Kit, etcd: Etcd) -> None:
+def test_a_release_that_somebody_changed_is_not_rolled_back_to(kit: Kit, etcd: AnyEtcd) -> None:
     key, manifest = newest(etcd)
     digest, text = forged_text(etcd, manifest)
     forged = hashlib.sha256(text.encode()).hexdigest()
@@ -71,7 +67,7 @@ def test_a_release_that_somebody_changed_is_not_rolled_back_to(kit: Kit, etcd: E
     assert_refused(kit, int(key.rpartition("/")[2]), "is not what was deployed, as far as the machines know")
 
 
-def test_a_release_of_which_somebody_changed_a_text_is_not_rolled_back_to(kit: Kit, etcd: Etcd) -> None:
+def test_a_release_of_which_somebody_changed_a_text_is_not_rolled_back_to(kit: Kit, etcd: AnyEtcd) -> None:
     key, manifest = newest(etcd)
     digest, text = forged_text(etcd, manifest)
     etcd.put(f"{PROJECT}texts/{digest}", text)
