@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from coreos_kit.model.names import refusal
-from coreos_kit.units.lint import commands, sidekick, text, x_fleet
+from coreos_kit.units.lint import commands, settings, sidekick, text, x_fleet
 from coreos_kit.units.lint.finding import Finding, Severity, Source
 
 __all__ = ["Finding", "Severity", "lint_units"]
@@ -19,7 +19,7 @@ def lint_units(files: Mapping[str, str], *, without: Collection[str] = ()) -> tu
     alone = _without_copies(sources)
     findings = [*_names(sources), *sidekick.check(alone, beside=sources)]
     for source in alone:
-        for check in (text.check, x_fleet.check, commands.check):
+        for check in (text.check, settings.check, x_fleet.check, commands.check):
             findings += check(source)
     kept = {finding for finding in findings if finding.rule not in without}
     return tuple(

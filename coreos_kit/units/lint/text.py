@@ -5,12 +5,8 @@ from collections.abc import Iterator
 
 from coreos_kit.units.fleet_hash import FleetRefusal, fleet_options
 from coreos_kit.units.lint.finding import Finding, Source, nearest
+from coreos_kit.units.lint.known_settings import sections_of
 
-# What a unit of each type may hold beside [Unit] and [Install] (systemd.service(5) and so on).
-_OWN_SECTION = {
-    "service": "Service", "socket": "Socket", "timer": "Timer", "path": "Path", "mount": "Mount",
-    "automount": "Automount", "swap": "Swap", "slice": "Slice", "scope": "Scope",
-}  # fmt: skip
 _IGNORED_PREFIX = "X-"  # systemd.unit(5): sections and options that begin so are left alone
 _KIT_SECTIONS = frozenset({"X-Fleet", "X-CoreosKit"})
 _STARTERS = ("ExecStart", "ExecStop", "SuccessAction")
@@ -70,8 +66,7 @@ def _two_readings(source: Source, fleet: list[tuple[str, str, str]]) -> Iterator
 def _sections(source: Source) -> Iterator[Finding]:
     if source.name is None:
         return
-    own = _OWN_SECTION.get(source.name.type)
-    known = frozenset({"Unit", "Install"} | ({own} if own else set()))
+    known = sections_of(source.name.type)
     for section, line in source.unit.section_lines:
         if section in known | _KIT_SECTIONS:
             continue
