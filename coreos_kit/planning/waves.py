@@ -5,6 +5,7 @@ Why this order: docs/decisions/rolling.md.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import ObservedMachine, ObservedUnit
@@ -44,12 +45,13 @@ def waves_of(
             changes = tuple(
                 change for unit in here if (change := _change(unit, machine, present.get(unit.name)))
             )
-            leaving = [
-                old for unit in reversed(here) for old in leaving_of[unit.name] if old.machine != machine
-            ]
+            # Once: a global unit that leaves a machine stays on several others.
+            leaving = [old for unit in reversed(here) for old in leaving_of.pop(unit.name, ())]
+            serves = all(unit.name in present and present[unit.name].is_active for unit in here)
             if leaving:
-                steps = tuple(_moves(changes, leaving, machine))
-                runs.append(Run(here[0], steps, serves=all(unit.is_active for unit in leaving)))
+                steps = tuple(_moves(changes, leaving, machine, here))
+                serves = serves or all(unit.is_active for unit in leaving)
+                runs.append(Run(here[0], steps, serves=serves))
             elif (
                 changes
                 and all(change.verb is Verb.CREATE for change in changes)
@@ -57,7 +59,6 @@ def waves_of(
             ):
                 created[machine] += changes
             elif changes:
-                serves = all(unit.name in present and present[unit.name].is_active for unit in here)
                 runs.append(Run(here[0], (_together(machine, changes, here),), serves=serves))
     waves = [
         *_removals([unit for unit in stale if unit.name not in moved]),
@@ -139,34 +140,36 @@ def _together(machine: str, changes: tuple[UnitChange, ...], group: Sequence[Des
     )
 
 
-def _moves(changes: tuple[UnitChange, ...], leaving: Sequence[ObservedUnit], machine: str) -> Iterator[Step]:
-    """Take an instance away where it was, then bring it where it goes: never two of it at once."""
+def _moves(
+    changes: tuple[UnitChange, ...],
+    leaving: Sequence[ObservedUnit],
+    machine: str,
+    group: Sequence[DesiredUnit],
+) -> Iterator[Step]:
+    """Take an instance away where it was, then bring it where it goes: never two of it at once.
+
+    What stands there already has not moved: it changes like any other.
+    """
+    comes = {change.name for change in changes if change.verb is Verb.CREATE}
     yield from _by_machine(
         UnitChange(
             unit.name,
             Verb.REMOVE,
             unit.machine,
-            f"moves to {machine}" if changes else f"runs on {machine}",
+            f"moves to {machine}" if unit.name in comes else f"runs on {machine}",
             before=unit.text,
         )
         for unit in leaving
     )
     if changes:
-        moved = {unit.name: unit.machine for unit in leaving}
-        yield Step(
-            machine,
-            tuple(
-                UnitChange(
-                    change.name,
-                    Verb.MOVE if change.name in moved else change.verb,
-                    machine,
-                    f"comes from {moved[change.name]}" if change.name in moved else change.reason,
-                    change.before,
-                    change.after,
-                )
-                for change in changes
-            ),
+        came_from = {unit.name: unit.machine for unit in leaving if unit.name in comes}
+        moved = tuple(
+            replace(change, verb=Verb.MOVE, reason=f"comes from {came_from[change.name]}")
+            if change.name in came_from
+            else change
+            for change in changes
         )
+        yield _together(machine, moved, group)
 
 
 def _by_machine(changes: Iterable[UnitChange]) -> list[Step]:

@@ -130,8 +130,8 @@ class FakeCluster:
             machine.environment = change.environment
             self.log.append(f"{machine.name}: environment")
         came = {name for name in change.start if name in machine.files and self._comes_up(machine, name)}
+        machine.started |= {name: machine.files[name] for name in came - machine.active}
         machine.active |= came
-        machine.started |= {name: machine.files[name] for name in came}
         return tuple(_outcome(machine, name) for name in (*change.stop, *change.remove, *change.start))
 
     def apply_all(

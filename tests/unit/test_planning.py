@@ -258,6 +258,45 @@ def test_a_live_machine_is_evacuated_one_instance_after_the_other() -> None:
     ]
 
 
+def twice(site: Site, desired: list[DesiredUnit]) -> None:
+    """Let core-1 come back after it was evacuated, with all that it ran: 7777 runs there, and on core-3."""
+    site.deploy(desired)
+    site.fake.machines["core-1"].is_down = True
+    site.deploy(desired, evacuate={"core-1"})
+    site.fake.machines["core-1"].is_down = False
+
+
+def test_what_runs_twice_and_changes_is_replaced_where_it_stays() -> None:
+    site = Site(4)
+    twice(site, pairs(7777, 8888))
+
+    made = site.plan([main(7777, "2"), sidekick(7777), *pairs(8888)])
+
+    assert changes(made) == [
+        "remove apache-discovery@7777.service core-3",
+        "remove apache@7777.service core-3",
+        "replace apache@7777.service core-1",
+    ]
+    assert [change.reason for change in made.changes] == ["runs on core-1", "runs on core-1", "its text changed"]
+    assert set(change_of(made.waves[-1][0]).stop) == {main(7777).name, sidekick(7777).name}
+
+
+def test_what_is_everywhere_leaves_a_machine_once_and_is_replaced_where_it_stays() -> None:
+    site = Site()
+    unit = replace(main(7777), text=text_of("apache", fleet="Global=true"))
+    site.deploy([unit])
+    for name in ("core-1", "core-2"):
+        site.fake.machines[name].metadata = {"disk": "ssd"}
+
+    made = site.plan([replace(unit, text=text_of("apache", fleet="Global=true\nMachineMetadata=disk=ssd"))])
+
+    assert changes(made) == [
+        "remove apache@7777.service core-3",
+        "replace apache@7777.service core-1",
+        "replace apache@7777.service core-2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("owner", "said"),
     [({"project": "other"}, "belongs to the project other"), ({"project": ""}, "without [X-CoreosKit]")],

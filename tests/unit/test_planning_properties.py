@@ -1,11 +1,11 @@
 """Whatever stands on the machines and whatever is wanted: once a plan is applied, nothing is left to do."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coreos_kit.errors import Unplaceable
 from coreos_kit.model.plan import DesiredUnit, Verb
-from tests.unit.test_planning import BALANCER, Site, main, sidekick
+from tests.unit.test_planning import BALANCER, Site, main, pairs, sidekick
 
 INSTANCES = st.lists(st.sampled_from([7777, 8888, 9999, 6666]), unique=True, max_size=4)
 BODIES = st.sampled_from(["1", "2"])
@@ -22,7 +22,7 @@ def desires(draw: st.DrawFn) -> list[DesiredUnit]:
 
 Disturbances = list[tuple[str, int, int]]  # what, on which machine, to which unit
 DISTURBANCES = st.lists(
-    st.tuples(st.sampled_from(["stop", "edit", "lose"]), st.integers(0, 4), st.integers(0, 7)),
+    st.tuples(st.sampled_from(["stop", "edit", "lose", "double"]), st.integers(0, 4), st.integers(0, 7)),
     max_size=4,
 )
 
@@ -40,6 +40,10 @@ def disturb(site: Site, disturbances: Disturbances) -> None:
             machine.active.discard(name)
         elif what == "edit":
             machine.files[name] += "ExecReload=/bin/true\n"
+        elif what == "double":  # as on a machine that comes back after it was evacuated
+            other = machines[(where + 1) % len(machines)]
+            other.files[name] = other.started[name] = machine.files[name]
+            other.active.add(name)
         else:
             del machine.files[name]
             machine.active.discard(name)
@@ -54,6 +58,7 @@ def stands(site: Site) -> set[tuple[str, str]]:
 
 
 @given(st.integers(1, 5), st.lists(st.tuples(desires(), DISTURBANCES), min_size=1, max_size=3))
+@example(2, [(pairs(7777), [("double", 0, 0), ("double", 0, 1)]), (pairs(7777, body="2"), [])])
 def test_applying_a_plan_makes_the_next_one_empty(
     machines: int, history: list[tuple[list[DesiredUnit], Disturbances]]
 ) -> None:
@@ -66,6 +71,11 @@ def test_applying_a_plan_makes_the_next_one_empty(
 
         assert site.plan(desired, allow_remove={"apache", "nginx_lb"}).is_empty
         assert {unit for _, unit in stands(site)} == {str(unit.name) for unit in desired}
+        assert all(
+            machine.started[name] == machine.files[name]
+            for machine in site.fake.machines.values()
+            for name in machine.active
+        )
         disturb(site, disturbances)
 
 
