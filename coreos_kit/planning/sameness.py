@@ -11,8 +11,8 @@ from coreos_kit.units.stamp import stamped
 def same_work(project: str, one: Plan, other: Plan) -> bool:
     """Tell whether two plans change the same units in the same way, in the same order, on the same machines.
 
-    What they tell beside it does not count; nor what a secret's file is called, which before the first deploy
-    is new in each plan.
+    What they tell beside it does not count, reasons least of all: a unit that fails over and over has another
+    one at each look. Nor what a secret's file is called, which before the first deploy is new in each plan.
     """
     return _work(project, one) == _work(project, other)
 
@@ -25,7 +25,11 @@ def _work(project: str, made: Plan) -> tuple[object, ...]:
 
 def _step(project: str, step: Step) -> Step:
     changes = tuple(
-        replace(change, after=None if change.after is None else stamped(unpinned(change.after, project)))
+        replace(
+            change,
+            reason="",
+            after=None if change.after is None else stamped(unpinned(change.after, project)),
+        )
         for change in step.changes
     )
     return replace(step, changes=changes)
