@@ -21,6 +21,8 @@ from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import registration_prefixes
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.losses import losses_of
+from coreos_kit.planning.refusals import silent_machines
+from coreos_kit.planning.scheduler import options_under_scheduler
 from coreos_kit.planning.still import left_as_found, still_notes
 from coreos_kit.units.lint import Severity, lint_units
 from coreos_kit.units.pin import pin_images, pinned_digests
@@ -69,7 +71,7 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     secrets = read_secrets(session)
     configuration = session.project.file.read_text(encoding="utf-8")
     seen = _look(session, desired, _references(desired), options)
-    kept, notes = _keep_deployed_digests(session.project.name, seen.observed, seen.failures)
+    kept, notes = _keep_deployed_digests(session.project.name, seen.observed, seen.failures, options)
     digests = {**seen.digests, **kept}
     pinned = tuple(replace(unit, text=pin_images(unit.text, digests)) for unit in desired)
     notes = [*behind(session.project), *release_notes(session, seen.history), *notes]
@@ -228,7 +230,7 @@ _PUSH_FIRST = (
 
 
 def _keep_deployed_digests(
-    project: str, observed: Observation, failures: Mapping[str, KitError]
+    project: str, observed: Observation, failures: Mapping[str, KitError], options: PlanOptions
 ) -> tuple[dict[str, str], list[str]]:
     """Stay with the digest that runs, where a tag can't be resolved; refuse where none does."""
     texts = [
@@ -242,8 +244,8 @@ def _keep_deployed_digests(
     for reference, error in failures.items():
         deployed = {digest for text in texts if (digest := pinned_digests(text, [reference]).get(reference))}
         if len(deployed) != 1:
-            if observed.unreachable:  # what planning says of the machines is the better answer
-                continue
+            if silent_machines(observed, options_under_scheduler(observed, options)):
+                continue  # planning refuses, and what it says of the machines is the better answer
             raise Refused(
                 f"{reference} can't be resolved to a digest, and not just one is deployed",
                 details=[str(error), *error.details],

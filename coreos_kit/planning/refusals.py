@@ -1,7 +1,7 @@
 """What a plan refuses before anything is touched, every reason at once."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation, ObservedUnit
@@ -18,12 +18,7 @@ def refuse_silent_machines(cluster: Cluster, observed: Observation, options: Pla
             f"{cluster.name} has no machine {unknown[0]}",
             hint=f"Its machines are {', '.join(sorted(known))}.",
         )
-    silent = {
-        name: error
-        for name, error in observed.unreachable.items()
-        if name not in options.skip | options.evacuate
-    }
-    if silent:
+    if silent := silent_machines(observed, options):
         first = min(silent)
         raise Unreachable(
             f"{listed(sorted(silent))} can't be looked at, so nothing was touched",
@@ -33,6 +28,15 @@ def refuse_silent_machines(cluster: Cluster, observed: Observation, options: Pla
         )
     if len(options.skip | options.evacuate) == len(known):
         raise Refused("every machine is skipped or evacuated", hint="Leave at least one machine to work on.")
+
+
+def silent_machines(observed: Observation, options: PlanOptions) -> Mapping[str, KitError]:
+    """Return the machines that say nothing, and of which nobody has said what to do; planning refuses them."""
+    return {
+        name: error
+        for name, error in observed.unreachable.items()
+        if name not in options.skip | options.evacuate
+    }
 
 
 def _way_out(machine: str, error: KitError) -> str:
