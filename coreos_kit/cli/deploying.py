@@ -85,15 +85,13 @@ def deploy_command(
     """
     from coreos_kit.cli import confirming, planned, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
-    from coreos_kit.ops.checkout import refuse_older
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.planning import refuse_downtime
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
-        again = planned.planner(session, planning_options(skip, evacuate, allow_remove), plan)
+        again = planned.planner(session, planning_options(skip, evacuate, allow_remove), plan, older=older)
         prepared = again()
         refuse_downtime(prepared.plan, allowed=allow_downtime)
-        refuse_older(session, prepared.current, allowed=older)
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
         how = DeployOptions(timeout, allow_downtime, not no_rollback)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)

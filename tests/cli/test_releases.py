@@ -11,7 +11,7 @@ from coreos_kit.cli import asking
 from coreos_kit.errors import KitError
 from coreos_kit.model.keys import release_key, text_key
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.release import Release, digest_of
+from coreos_kit.model.release import Release, Revision, digest_of
 from coreos_kit.model.secret import Secret
 from coreos_kit.ports import Change, UnitOutcome
 from coreos_kit.testing.checkout import FakeCheckout
@@ -521,6 +521,31 @@ def test_a_checkout_older_than_what_is_deployed_is_refused_and_yes_is_not_enough
 def test_an_older_checkout_is_deployed_where_somebody_says_so(older: Kit) -> None:
     assert older("deploy", "--yes", "--older", "--json").json["release"] == 3
     assert manifest(older, 3)["revision"] == HEAD
+
+
+def test_a_checkout_that_became_older_while_it_waited_for_the_lock_is_refused(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = deployed.cluster.create
+
+    def created(key: str, value: str, ttl_s: int) -> str | None:
+        """Let another have deployed a later commit just before the lock is free."""
+        if release_key("web", 2) not in deployed.cluster.kept.keys:
+            first = Release.parse(1, deployed.cluster.kept.keys[release_key("web", 1)].value)
+            later = replace(first, number=2, revision=Revision(LATER), owner="bob", host="ci-2")
+            deployed.cluster.kept.put(release_key("web", 2), later.manifest())
+        return create(key, value, ttl_s)
+
+    monkeypatch.setattr(deployed.cluster, "create", created)
+    deployed.checkout = FakeCheckout(HEAD, {LATER})
+    deployed.edit("coreos-kit.toml", OLD, NEW)
+
+    refused = deployed("deploy", "--yes")
+
+    assert refused.code == 3
+    assert f"this checkout is older than what is deployed: release 2 of {LATER[:12]} by bob" in refused.err
+    assert deployed.cluster.log == []
+    assert deployed("deploy", "--yes", "--older").code == 0
 
 
 def test_a_plan_from_an_older_checkout_says_so(older: Kit) -> None:
