@@ -168,11 +168,7 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
     What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy;
     nor is what was no part of its plan: an instance that is not deployed yet when a machine is drained.
     """
-    verdict = (
-        verify(session, wait_s=SETTLE_S)
-        if result.changed or result.let_in
-        else verify(session, observed=prepared.observed)
-    )
+    verdict = _verify(session, prepared, result)
     wanted = {unit.name for unit in prepared.desired}
     broken = [
         f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
@@ -191,3 +187,18 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
         details=broken,
         hint="Look at it: coreos-kit verify; coreos-kit logs" + (f" '{first.name}@*'" if first else ""),
     )
+
+
+def _verify(session: Session, prepared: Prepared, result: DeployResult) -> Verdict:
+    if not result.changed and not result.let_in:
+        return verify(session, observed=prepared.observed)
+    try:
+        return verify(session, wait_s=SETTLE_S)
+    except KitError as error:
+        if not result.changed:
+            raise
+        raise DeployFailed(
+            f"what was deployed can't be verified: {error}",
+            details=error.details,
+            hint=error.hint or "Look at it: coreos-kit verify",
+        ) from error

@@ -1,6 +1,7 @@
 """plan and deploy: what they show, what they ask, and how they end."""
 
 import sys
+from collections.abc import Collection
 from io import StringIO
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from coreos_kit.adapters.engine import MachineEngine
 from coreos_kit.cli import asking
 from coreos_kit.errors import CommandFailed, Unreachable
+from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change, UnitOutcome
 from coreos_kit.testing.cluster import FakeEngine
@@ -294,6 +296,20 @@ def test_why_a_tag_cannot_be_resolved_decides_what_is_advised(
     assert f"hint:  {hint}" in err
 
 
+@pytest.mark.parametrize("option", ["--skip", "--evacuate"])
+def test_a_tag_that_cannot_be_resolved_is_refused_though_a_machine_is_away(kit: Kit, option: str) -> None:
+    kit("plan")
+    kit.cluster.images.clear()
+    kit.cluster.goes_down("core-3")
+    kit.edit("coreos-kit.toml", 'conflicts = ["nginx.service", "apache@*.service"]', "")
+
+    code, _, err = kit("deploy", "--yes", option, "core-3")
+
+    assert code == 3
+    assert err.startswith("error: user_name/apache can't be resolved to a digest")
+    assert kit.cluster.names() == []
+
+
 def test_a_new_image_is_a_changed_unit(deployed: Kit) -> None:
     newer = f"sha256:{'c' * 64}"
     deployed.cluster.images["user_name/apache"] = newer
@@ -390,6 +406,27 @@ def test_a_machine_that_dies_in_a_deploy_is_exit_6_not_4(
         " going back stopped as well: core-1 does not answer\n" in err
     )
     assert "       unclear: replace apache@7777.service on core-1\n" in err
+
+
+def test_a_cluster_that_can_not_be_looked_at_after_a_deploy_is_exit_6_not_4_and_in_the_history(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As under fleet, where a look fails as a whole when fleet answers on no machine."""
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    observe = deployed.cluster.observe
+
+    def gone(names: Collection[UnitName]) -> Observation:
+        if any("core-2: start" in line for line in deployed.cluster.log):
+            raise Unreachable("fleet answers on no machine")
+        return observe(names)
+
+    monkeypatch.setattr(deployed.cluster, "observe", gone)
+    code, _, err = deployed("deploy", "--yes")
+    monkeypatch.setattr(deployed.cluster, "observe", observe)
+
+    assert code == 6
+    assert "error: what was deployed can't be verified: fleet answers on no machine\n" in err
+    assert deployed("history", "--json").json["releases"][-1]["outcome"] == "failed"
 
 
 def test_a_failed_command_shows_its_last_lines_once(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
