@@ -21,7 +21,9 @@ def keep(session: Session, prepared: Prepared, options: PlanOptions, out: Path |
     say(f"the plan is in {out}; deploy --plan {out} does exactly that, or refuses")
 
 
-def planner(session: Session, options: PlanOptions, file: Path | None, *, older: bool) -> Callable[[], Prepared]:
+def planner(
+    session: Session, options: PlanOptions, file: Path | None, *, older: bool
+) -> Callable[[], Prepared]:
     """Return what makes the plan of a deploy: a new one, or the one of a file as long as it fits.
 
     Each time it refuses a checkout that is older than what is deployed by then, unless `older` allows it.

@@ -48,6 +48,9 @@ class Rollout(Listener):
         self._courses: dict[tuple[UnitName, str], _Course] = {}
         self._live = output.try_live(self._lines)
 
+    def before_files(self) -> None:
+        """Files are no stage."""
+
     def before_step(self, step: Step) -> None:
         """Take the time from here on."""
         self._began[step.machine] = self._clock.now()

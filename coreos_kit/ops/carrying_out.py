@@ -63,7 +63,8 @@ def carry_out(session: Session, prepared: Prepared, order: Order, listeners: Seq
         recording = begin(session, fresh, About(order.command, order.back_to, order.revision))
         with hooks.around(fresh):
             with _told_of(recording, lock):
-                result = deploy(session, fresh, order.options, [lock, *listeners, hooks])
+                # The lock once more behind the hooks, which may take minutes.
+                result = deploy(session, fresh, order.options, [lock, *listeners, hooks, lock])
                 verdict = check(session, fresh, result)
             return Done(result, verdict, _recorded(recording, lock, result))
 

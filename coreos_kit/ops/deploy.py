@@ -69,6 +69,7 @@ def deploy(
     plan = prepared.plan
     refuse_downtime(plan, allowed=options.allow_downtime)
     if plan.is_empty:
+        heard.before_files()
         return DeployResult(prepared, (), _let_in(session, prepared))
     if prepared.etcd_error is not None and _starts_sidekicks(prepared):
         raise Unreachable(
@@ -90,6 +91,7 @@ def deploy(
     )
     ledger = Ledger(plan.waves)
     try:
+        heard.before_files()
         let_in = _let_in(session, prepared)
         write_environments(session, prepared)
         write_files(session, plan.files, prepared.contents)
@@ -103,6 +105,7 @@ def deploy(
                     hint=error.hint or AGAIN,
                 ) from error
             raise _rolled_back(replace(work, look=footing.look_at_boot), ledger, error) from error
+        heard.before_files()
         remove_files(session, plan.files)
     except KeyboardInterrupt:
         raise Interrupted(

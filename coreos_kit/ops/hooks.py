@@ -143,6 +143,9 @@ class Hooks(Listener):
             result = _RESULTS.get(code, "failed")
             self._run_after(HookName.POST_DEPLOY, {**facts, "RESULT": result, "EXIT_CODE": str(code)})
 
+    def before_files(self) -> None:
+        """Hooks know no files."""
+
     def before_step(self, step: Step) -> None:
         """Run pre-instance for each instance; one that fails stops the deploy, but nothing that goes back."""
         for instance in instances_of(step):

@@ -12,8 +12,11 @@ from coreos_kit.model.stage import Stage
 class Listener(Protocol):
     """Told of every step and stage, on the thread that deploys; what is inherited does nothing.
 
-    A `KitError` that `before_step` raises stops the deploy before that step is touched.
+    A `KitError` that `before_files` or `before_step` raises stops the deploy before that is touched.
     """
+
+    def before_files(self) -> None:
+        """Hear that machines are about to be changed beside the steps: files, sidekicks that are let in."""
 
     def before_step(self, step: Step) -> None:
         """Hear that a step is about to begin; of a wave's steps, each before any of them is touched."""
@@ -33,6 +36,11 @@ class Listeners(Listener):
 
     def __init__(self, listeners: Sequence[Listener]) -> None:
         self._all = tuple(listeners)
+
+    def before_files(self) -> None:
+        """See `Listener.before_files`."""
+        for listener in self._all:
+            listener.before_files()
 
     def before_step(self, step: Step) -> None:
         """See `Listener.before_step`."""

@@ -46,6 +46,10 @@ class Lock:
         self._silence: KitError | None = None  # why it could not be renewed last
         self._one_at_a_time = threading.Lock()
 
+    def before_files(self) -> None:
+        """Make sure of the lock before anything is touched."""
+        self.ensure()
+
     def before_step(self, step: Step) -> None:
         """Make sure of the lock before anything is touched."""
         del step

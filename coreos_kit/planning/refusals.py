@@ -31,7 +31,7 @@ def refuse_silent_machines(cluster: Cluster, observed: Observation, options: Pla
 
 
 def silent_machines(observed: Observation, options: PlanOptions) -> Mapping[str, KitError]:
-    """Return the machines that say nothing, and of which nobody has said what to do; planning refuses them."""
+    """Return the machines that say nothing and are neither skipped nor evacuated: planning refuses them."""
     return {
         name: error
         for name, error in observed.unreachable.items()

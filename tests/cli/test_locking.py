@@ -1,6 +1,7 @@
 """The lock at the command line: lock show, lock release, and what two at once are told."""
 
 import sys
+from collections.abc import Collection
 from io import StringIO
 
 import pytest
@@ -8,7 +9,10 @@ import pytest
 from coreos_kit.cli import asking
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.lock import Holder
+from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change, UnitOutcome
+from coreos_kit.testing.cluster import FakeEngine
+from tests.cli import conftest
 from tests.cli.conftest import APACHE, Kit
 
 KEY = "/coreos-kit/v1/web/lock"
@@ -141,6 +145,74 @@ def test_a_lost_lock_stops_a_deploy_at_its_next_step(deployed: Kit, monkeypatch:
     assert code == 6
     assert "the lock was lost: its lease ran out, or somebody took it away\n" in err
     assert all("core-2: write" not in line for line in deployed.cluster.log)
+
+
+def test_a_lock_that_is_lost_while_a_hook_runs_stops_before_its_instance_is_touched(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (deployed.workspace / "hooks").mkdir()
+    hook = deployed.workspace / "hooks" / "pre-instance"
+    hook.write_text("#!/bin/sh\n")
+    hook.chmod(0o755)
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    def slow(*args: object, **more: object) -> int:
+        deployed.cluster.kept.keys.pop(KEY, None)
+        return 0
+
+    monkeypatch.setattr(conftest, "run_hook", slow)
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 6
+    assert "the lock was lost: its lease ran out, or somebody took it away\n" in err
+    assert not any("hold out" in line or "write" in line for line in deployed.cluster.log)
+
+
+def test_a_lock_that_is_lost_while_images_are_pulled_stops_before_a_machine_is_changed(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull = FakeEngine.pull
+
+    def slow(self: FakeEngine, reference: str) -> str:
+        if "@" in reference:
+            kit.cluster.kept.keys.pop(KEY, None)
+        return pull(self, reference)
+
+    monkeypatch.setattr(FakeEngine, "pull", slow)
+
+    code, _, err = kit("deploy", "--yes")
+
+    assert code == 6
+    assert "the lock was lost: its lease ran out, or somebody took it away\n" in err
+    assert all("pull" in line for line in kit.cluster.log if line.startswith("core-"))
+    assert kit.cluster.files.log == []
+
+
+def test_a_lock_that_is_lost_while_the_plan_is_made_lets_nobody_in(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.cluster.machines["core-1"].held_out = {UnitName.parse("apache-discovery@7777.service")}
+    held(deployed)
+    kept, sleep, observe = deployed.cluster.kept, deployed.clock.sleep, deployed.cluster.observe
+    monkeypatch.setattr(
+        type(deployed.clock),
+        "sleep",
+        lambda _, seconds: (kept.pass_time(seconds), sleep.__func__(deployed.clock, seconds)),
+    )
+
+    def slow(names: Collection[UnitName]) -> Observation:
+        if KEY in kept.keys and "anna" in kept.keys[KEY].value:
+            del kept.keys[KEY]
+        return observe(names)
+
+    monkeypatch.setattr(deployed.cluster, "observe", slow)
+
+    code, _, err = deployed("deploy", "--yes", "--lock-wait", "60")
+
+    assert code == 6
+    assert "the lock was lost" in err
+    assert not any("let in" in line for line in deployed.cluster.log)
 
 
 def test_a_lock_is_released_once_it_was_confirmed(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -277,7 +277,8 @@ def test_what_runs_twice_and_changes_is_replaced_where_it_stays() -> None:
         "remove apache@7777.service core-3",
         "replace apache@7777.service core-1",
     ]
-    assert [change.reason for change in made.changes] == ["runs on core-1", "runs on core-1", "its text changed"]
+    reasons = [change.reason for change in made.changes]
+    assert reasons == ["runs on core-1", "runs on core-1", "its text changed"]
     assert set(change_of(made.waves[-1][0]).stop) == {main(7777).name, sidekick(7777).name}
 
 

@@ -10,11 +10,8 @@ from tests.unit.test_planning import Site, main, pairs
 
 def in_state(observed: Observation, active_state: str, sub_state: str) -> Observation:
     """Return what is seen while the first instance is in that state."""
-    machine = observed.machines["core-1"]
-    units = tuple(
-        replace(unit, active_state=active_state, sub_state=sub_state) if unit.name == main(7777).name else unit
-        for unit in machine.units
-    )
+    machine, state = observed.machines["core-1"], {"active_state": active_state, "sub_state": sub_state}
+    units = tuple(replace(unit, **state) if unit.name == main(7777).name else unit for unit in machine.units)
     return replace(observed, machines={**observed.machines, "core-1": replace(machine, units=units)})
 
 
