@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from coreos_kit.adapters.answers import Line, read_answer, understood
@@ -13,6 +13,7 @@ from coreos_kit.ports import Probe, ProbeOrder, Runner, WatcherWord
 
 PROBE_TIMEOUT_S = 60
 _CODE = re.compile("[0-9]{3}")  # 000: curl got no answer
+_NOT_A_BACKENDS = frozenset({0, 502, 504})  # what comes where no backend has answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class MachineProber:
 def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
     """Read what probe.sh printed; a pool that is no list of addresses is an error, not an empty pool."""
     pool, pool_error, watcher = _pool(lines)
+    codes = tuple(int(line.word()) for line in lines if line.key == "code" and _CODE.fullmatch(line.word()))
+    log = next((line.text() for line in lines if line.key == "log"), "")
     return Probe(
         backends={
             line.word(): "" if line.word(1) == "yes" else line.text(2).strip()
@@ -50,10 +53,8 @@ def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
         },
         pool=pool,
         pool_error=pool_error,
-        codes=tuple(
-            int(line.word()) for line in lines if line.key == "code" and _CODE.fullmatch(line.word())
-        ),
-        served=_served(next((line.text() for line in lines if line.key == "log"), ""), nonce),
+        codes=codes,
+        served=_served(log, nonce, codes),
         watcher=watcher,
     )
 
@@ -90,7 +91,13 @@ def _strings(value: object) -> list[str]:
     return [str(item) for item in value] if isinstance(value, list) else []
 
 
-def _served(log: str, nonce: str) -> Mapping[str, int]:
-    """Count the requests that each backend answered: of `a, b` it is the last, tried after the others."""
-    pattern = re.compile(rf"passed to: ([0-9.:, ]+): [A-Z]+ \S*coreos-kit-verify={re.escape(nonce)}")
-    return Counter(match.group(1).split(", ")[-1] for match in pattern.finditer(log))
+def _served(log: str, nonce: str, codes: Sequence[int]) -> Mapping[str, int]:
+    """Count the requests that each backend answered: of `a, b` it is the last, tried after the others.
+
+    The log also names a backend that Nginx asked last and got no answer from: then the answer was Nginx's own.
+    """
+    pattern = re.compile(
+        rf"passed to: ([0-9.:, ]+): [A-Z]+ \S*coreos-kit-verify={re.escape(nonce)}&n=([0-9]{{1,9}})\s"
+    )
+    answered = {str(number) for number, code in enumerate(codes, 1) if code not in _NOT_A_BACKENDS}
+    return Counter(match[1].split(", ")[-1] for match in pattern.finditer(log) if match[2] in answered)

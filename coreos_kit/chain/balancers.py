@@ -1,5 +1,6 @@
 """The links at the balancers' end: the backend that answers, the pools that list it, the request."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from coreos_kit.model.project import HealthKind, LoadBalancer, Service
 
 _Place = tuple[str, UnitName]  # of a balancer: what it is called, and its unit
 _Judged = tuple[State, str]
+_SERVER_ERROR = 500
 _LOOK = "coreos-kit machines"  # a balancer that could not be asked: what is with its machine?
 
 
@@ -120,7 +122,9 @@ def _judge_request(evidence: Evidence, name: str, address: str) -> _Judged:
     if not answered:
         return State.BROKEN, f"{name} answered none of {len(probe.codes)} requests"
     served = ", ".join(f"{backend} {count}" for backend, count in sorted(probe.served.items()))
-    return State.BROKEN, f"of {len(probe.codes)} requests {served or 'none came to a backend'}"
+    errors = Counter(code for code in probe.codes if code >= _SERVER_ERROR)
+    said = "".join(f"; {count} answered with {code}" for code, count in sorted(errors.items()))
+    return State.BROKEN, f"of {len(probe.codes)} requests {served or 'none was answered by a backend'}{said}"
 
 
 def _worst(fine: Link, judged: Mapping[_Place, _Judged], remedy: Callable[[str, UnitName], str]) -> Link:

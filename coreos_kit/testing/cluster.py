@@ -5,6 +5,7 @@ happens by itself. What it claims is shown on real machines by the contract suit
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -171,7 +172,8 @@ class FakeCluster:
         backends = {
             check.address: "" if self._answers(check.address) else "refused" for check in order.checks
         }
-        served = {server: order.requests for server in pool or () if self._answers(server)}
+        well = sorted(server for server in pool or () if self._answers(server))
+        served = Counter(well[number % len(well)] for number in range(order.requests) if well)
         return Probe(backends, pool, "", (200,) * order.requests, served)
 
     # The etcd store

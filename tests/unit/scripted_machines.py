@@ -131,8 +131,11 @@ class ScriptedMachines:
         for address, said in seen.backends.items():
             yield f"backend {address} {'no' if said else 'yes'} {_encoded(said) or '-'}"
         yield from (f"code {code}" for code in seen.codes)
-        line = "passed to: {}: GET /?coreos-kit-verify=" + nonce
-        log = [line.format(server) for server, count in seen.served.items() for _ in range(count)]
+        servers = [server for server, count in seen.served.items() for _ in range(count)]
+        log = [
+            f"passed to: {server}: GET /?coreos-kit-verify={nonce}&n={number} HTTP/1.1"
+            for number, server in enumerate(servers, 1)
+        ]
         shown = "\n".join(log)
         yield f"log {_encoded(shown) or '-'}"
 

@@ -327,7 +327,8 @@ def test_a_pool_that_can_not_be_told_is_unknown_never_ok() -> None:
     [
         ((0, 0), {}, "lb answered none of 2 requests"),
         ((200, 200), {"192.0.2.9:1": 2}, "of 2 requests 192.0.2.9:1 2"),
-        ((503, 503), {}, "of 2 requests none came to a backend"),
+        ((503, 503), {}, "of 2 requests none was answered by a backend; 2 answered with 503"),
+        ((502, 200), {"192.0.2.9:1": 1}, "of 2 requests 192.0.2.9:1 1; 1 answered with 502"),
     ],
 )
 def test_a_backend_that_no_request_reaches_is_broken(
@@ -393,7 +394,7 @@ def test_each_balancer_of_several_has_to_list_a_backend_and_to_send_requests_to_
     assert pool.remedy == "coreos-kit restart lb@west.service"
     assert (request.state, request.seen) == (
         State.BROKEN,
-        "of 2 requests none came to a backend; follows from pool",
+        "of 2 requests none was answered by a backend; follows from pool",
     )
 
 
