@@ -94,7 +94,7 @@ def _strings(value: object) -> list[str]:
 def _served(log: str, nonce: str, codes: Sequence[int]) -> Mapping[str, int]:
     """Count the requests that each backend answered: of `a, b` it is the last, tried after the others.
 
-    The log also names a backend that Nginx asked last and got no answer from: then the answer was Nginx's own.
+    The log also names a backend that Nginx asked in vain: then the answer was Nginx's own.
     """
     pattern = re.compile(
         rf"passed to: ([0-9.:, ]+): [A-Z]+ \S*coreos-kit-verify={re.escape(nonce)}&n=([0-9]{{1,9}})\s"

@@ -37,5 +37,8 @@ def _unseen(evidence: Evidence) -> Iterator[str]:
     # Where the balancer's own API does not answer, the links say so already.
     if evidence.other_error and not evidence.etcd_error:
         yield f"registrations in etcd's other API: {evidence.other_error}"
+    for name, machine in sorted(evidence.observed.machines.items()):
+        if machine.engine_error and name not in evidence.observed.unreachable:
+            yield f"containers without a unit on {name}: {machine.engine_error}"
     if evidence.desired is None and evidence.render_error:
         yield f"units that stand where they should not: {evidence.render_error}"

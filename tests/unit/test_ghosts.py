@@ -429,8 +429,19 @@ def test_a_container_that_was_renamed_is_still_its_units() -> None:
     assert find_ghosts(evidence(renamed)) == ()
 
 
-def test_of_containers_that_can_not_be_listed_nothing_is_said() -> None:
-    assert find_ghosts(evidence(replace(SPARE, engine_error="docker is down"))) == ()
+def test_containers_that_can_not_be_listed_are_no_ghosts_and_unknown() -> None:
+    blind = evidence(replace(SPARE, engine_error="docker is down"))
+
+    assert find_ghosts(blind) == ()
+    assert find_unseen(blind) == ("containers without a unit on core-3: docker is down",)
+
+
+def test_of_a_machine_that_says_nothing_its_containers_are_not_told_apart() -> None:
+    fleets = Observation(
+        {"core-3": replace(SPARE, engine_error="core-3 is silent")}, {"core-3": Unreachable("silent")}
+    )
+
+    assert find_unseen(evidence(observed=fleets)) == ()
 
 
 # Units

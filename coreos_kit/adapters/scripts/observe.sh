@@ -41,11 +41,14 @@ fi
 
 if listed=$(timeout 10 "$engine" ps --all --no-trunc --format '{{.Names}}	{{.ID}}	{{.Status}}	{{.Image}}	{{.Ports}}' 2>&1); then
   printf '%s' "$listed" | encoded containers
-  # Labels, in words that both engines have; what has gone since it was listed is left out.
+  # Labels, in words that both engines have; what has gone since it was listed is left out. What nobody says is not nothing.
   mapfile -t ids < <(cut -f2 <<< "$listed" | sed '/^$/d')
-  [ ${#ids[@]} -eq 0 ] ||
-    timeout 10 "$engine" inspect --format '{{.Id}} {{json (index .Config.Labels "coreos-kit.project")}} {{json (index .Config.Labels "coreos-kit.unit")}}' \
-      -- "${ids[@]}" 2> /dev/null | encoded labels
+  if [ ${#ids[@]} -gt 0 ]; then
+    labels=$(timeout 10 "$engine" inspect --format '{{.Id}} {{json (index .Config.Labels "coreos-kit.project")}} {{json (index .Config.Labels "coreos-kit.unit")}}' \
+      -- "${ids[@]}" 2>&1) || { [ $? -ne 124 ] && [[ ${labels,,} = *"no such "* ]]; } ||
+      printf '%s' "whose containers these are is not known: ${labels:-no answer within 10 s}" | encoded engine-error
+    printf '%s' "$labels" | encoded labels
+  fi
 else
   printf '%s' "$listed" | encoded engine-error
 fi
