@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import time
 from dataclasses import dataclass
 from typing import Any, ContextManager, Dict, Mapping, Optional, Tuple
@@ -21,6 +22,7 @@ from .wire import ANSWER_S, HURRY_S, Answer, Unreachable, ask
 _GATEWAYS = ("/v3", "/v3beta")  # 3.4 and later, 3.3
 _INDEX_CLEARED = 401
 _KEY_NOT_FOUND = 100
+_TOKEN = re.compile("[!-~]+")  # anything else would not go into a header
 # etcd server/embed (access control of its handlers): it could take the gateway's name for the client's.
 _NAMED = "where logins are on it refuses this certificate at its JSON gateway: make one without a CommonName"
 
@@ -86,6 +88,10 @@ class EtcdV3:
                 raise Unreachable(
                     f'HTTP {answer.status} to a watch: "{shown(created.decode("ascii", "replace"))}"'
                 )
+            if b'"canceled":true' in created:
+                reason = created.partition(b'"cancel_reason":"')[2].partition(b'"')[0]
+                said = shown(reason.decode("ascii", "replace").rpartition("desc = ")[2])
+                raise Unreachable(f'it refuses to be watched: "{said}"')
             # Events, or "canceled" because the revision is compacted: either way it is time to read.
             answer.try_line(deadline - time.monotonic())
 
@@ -97,9 +103,10 @@ class EtcdV3:
         if not self._token or login != self._token_is_of:
             user, password = login
             answer = self._ask_gateway("/auth/authenticate", {"name": user, "password": password})
-            if not isinstance(answer.get("token"), str):
+            token = answer.get("token")
+            if not isinstance(token, str) or not _TOKEN.fullmatch(token):
                 raise Unreachable("its answer to a login was not understood")
-            self._token, self._token_is_of = answer["token"], login
+            self._token, self._token_is_of = token, login
         return self._token
 
     def _ask_gateway(
@@ -151,7 +158,9 @@ class EtcdV2:
             else:
                 raise Unreachable(f'HTTP {answer.status}: "{shown(str(parsed.get("message", "")))}"')
             try:
-                registrations = {n["key"]: n.get("value", "") for n in nodes if not n.get("dir")}
+                registrations = {
+                    _string(n["key"]): _string(n.get("value", "")) for n in nodes if not n.get("dir")
+                }
                 return Snapshot(registrations, int(index))
             except (KeyError, ValueError, TypeError, AttributeError) as error:
                 raise Unreachable("its answer to a read was not understood") from error
@@ -215,10 +224,14 @@ def _b64(key: bytes) -> str:
     return base64.b64encode(key).decode("ascii")
 
 
+def _string(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
 def _text(encoded: object) -> str:
-    if not isinstance(encoded, str):
-        raise TypeError(encoded)
     try:
-        return base64.b64decode(encoded, validate=True).decode("utf-8", "backslashreplace")
+        return base64.b64decode(_string(encoded), validate=True).decode("utf-8", "backslashreplace")
     except binascii.Error as error:
         raise ValueError(encoded) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import io
 import json
 import re
 import socket
@@ -80,11 +81,39 @@ class StringShortener:
         self._length += len(piece)
 
 
-class Answer:
-    """One response of etcd, still being read; every read ends by `deadline`."""
+class _Input(io.RawIOBase):
+    """What comes in on a socket until `deadline`, however it comes.
 
-    def __init__(self, sock: socket.socket, response: http.client.HTTPResponse) -> None:
+    A socket's own timeout begins anew with every byte, so a peer that drips is never late.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        super().__init__()
         self._sock = sock
+        self.deadline = deadline
+
+    def makefile(self, _: str) -> io.BufferedReader:
+        """Be a socket to `http.client`, which asks for this and nothing else."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there, or wait for it. Raises `socket.timeout`."""
+        left_s = self.deadline - time.monotonic()
+        if left_s <= 0:
+            raise socket.timeout("timed out")
+        self._sock.settimeout(left_s)
+        return self._sock.recv_into(buffer)
+
+
+class Answer:
+    """One response of etcd, still being read; every read ends in time."""
+
+    def __init__(self, incoming: _Input, response: http.client.HTTPResponse) -> None:
+        self._incoming = incoming
         self._response = response
         self.status = response.status
 
@@ -94,19 +123,13 @@ class Answer:
 
     def json(self) -> Any:
         """Read the whole body. Raises `Unreachable` when it is no JSON, too large or too slow."""
-        deadline = time.monotonic() + ANSWER_S
+        self._incoming.deadline = time.monotonic() + ANSWER_S
         shortener = StringShortener()
         body = bytearray()
-        while True:
-            self._sock.settimeout(max(0.001, deadline - time.monotonic()))
-            chunk = self._response.read1(65536)
-            if not chunk:
-                break
+        while chunk := self._response.read1(65536):
             body += shortener.feed(chunk)
             if len(body) > MAX_ANSWER_BYTES:
                 raise Unreachable(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
-            if time.monotonic() > deadline:
-                raise socket.timeout("timed out")
         try:
             return json.loads(body.decode("utf-8", "replace"))
         except (ValueError, RecursionError) as error:
@@ -118,7 +141,7 @@ class Answer:
 
         Raises `Unreachable` at the end of the stream.
         """
-        self._sock.settimeout(max(0.001, within_s))
+        self._incoming.deadline = time.monotonic() + within_s
         try:
             line = self._response.readline(65536)
         except socket.timeout:
@@ -155,8 +178,9 @@ def ask(
             if authorization:
                 headers["Authorization"] = authorization
             connection.request(method, path, body or None, headers)
-            response = connection.getresponse()
-            at_the_end.callback(response.close)  # one without a length keeps the socket open by itself
-            yield Answer(sock, response)
+            incoming = _Input(sock, time.monotonic() + answer_s)
+            response = http.client.HTTPResponse(incoming, method=method)  # type: ignore[arg-type]
+            response.begin()
+            yield Answer(incoming, response)
         except (OSError, http.client.HTTPException) as error:
             raise Unreachable(shown(str(error) or type(error).__name__)) from error

@@ -6,10 +6,12 @@ import base64
 import json
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 
 import pytest
 
+from coreos_kit.balancer.access import Access
 from coreos_kit.balancer.etcd import EtcdV2, EtcdV3, Snapshot
 from coreos_kit.balancer.following import CHECK_S, LONGEST_PAUSE_S, PACE_S, Lost, Seen, follow
 from coreos_kit.balancer.pool import Pool, parse_networks
@@ -158,6 +160,35 @@ def test_a_watch_that_is_not_created_is_a_failure(serve: Serve) -> None:
 
     with pytest.raises(Unreachable, match="etcdserver: user name is empty"):
         EtcdV3("127.0.0.1", port, PREFIX).wait(Snapshot({}, 12), 5)
+
+
+def test_a_watch_that_is_created_and_refused_in_one_breath_is_a_failure(serve: Serve) -> None:
+    refused = b"rpc error: code = Unauthenticated desc = etcdserver: invalid auth token"
+    line = b'{"result":{"watch_id":"-1","created":true,"canceled":true,"cancel_reason":"' + refused + b'"}}\n'
+    port = serve({"/v3/watch": (200, line + b"\n" * 2)})
+
+    with pytest.raises(Unreachable, match="invalid auth token"):
+        EtcdV3("127.0.0.1", port, PREFIX).wait(Snapshot({}, 12), 5)
+
+
+@pytest.mark.parametrize("value", ["7", "null", "[]", "{}"])
+def test_a_value_of_v2_that_is_no_string_is_an_etcd_that_can_not_be_read(serve: Serve, value: str) -> None:
+    nodes = f'{{"node": {{"dir": true, "nodes": [{{"key": "{PREFIX}/a", "value": {value}}}]}}}}'
+    port = serve({f"/v2/keys{PREFIX}?quorum=true": (200, nodes.encode())})
+
+    with pytest.raises(Unreachable, match="its answer to a read was not understood"):
+        EtcdV2("127.0.0.1", port, PREFIX).read()
+
+
+@pytest.mark.parametrize("token", ["two\r\nlines", "\u2028", ""])
+def test_a_token_that_fits_in_no_header_is_a_login_that_was_not_understood(
+    serve: Serve, tmp_path: Path, token: str
+) -> None:
+    (tmp_path / "login").write_text("kit:secret")
+    port = serve({"/v3/auth/authenticate": (200, json.dumps({"token": token}).encode())})
+
+    with pytest.raises(Unreachable, match="its answer to a login was not understood"):
+        EtcdV3("127.0.0.1", port, PREFIX, Access(folder=str(tmp_path))).read()
 
 
 class ScriptEndError(Exception):
