@@ -19,8 +19,11 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--show"]:
         try:
             print(show(paths))
-        except (DoorClosed, OSError) as error:
+        except DoorClosed as error:
             say(f"no running pool: {error}")
+            return 1
+        except (OSError, ValueError) as error:
+            say(f"nothing is known of the watcher: {error}")
             return 1
         return 0
     if arguments:

@@ -6,6 +6,7 @@ in one queue; nothing else touches the state.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -15,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Optional, Tuple, Union
 
 from .door import DoorClosed, give_pool, pool_text, running_pool
-from .files import replace_file
+from .files import KeptFile
 from .following import Lost, Seen, follow, store_for
 from .generations import Generations, NothingToRun
 from .keeping import Kept
@@ -58,13 +59,13 @@ class Watcher:
         self._knocker = Knocker(self._events.put)
         self._nginx: Optional[NginxProcess] = None
         self._kept = Kept(self._left_from_before(), settings.hold_s)
-        self._in_file: Optional[Tuple[str, ...]] = None
+        self._pool_file = KeptFile(paths.pool_file, say)
+        self._state_file = KeptFile(paths.state_file, say)
         self._confirmed: Optional[Tuple[str, ...]] = None
         self._said: Optional[Tuple[str, ...]] = None
         self._stampede = False
         self._refused: Tuple[Refusal, ...] = ()
         self._etcd = State(problem=_NOT_READ_YET, since=time.time())
-        self._state_written = ""
         self._reload_by: Optional[float] = None
 
     def run(self) -> int:
@@ -139,6 +140,7 @@ class Watcher:
         if self._kept.connected or self._etcd.problem == _NOT_READ_YET:
             say(f"etcd can't be read: {lost.reason}; the pool stays as it is: {count(self._kept.servers)}")
             self._etcd = State(problem=lost.reason, since=time.time())
+        self._etcd = replace(self._etcd, problem=lost.reason)
         self._kept = self._kept.lost(now)
 
     def _step(self, now: float) -> Optional[int]:
@@ -150,7 +152,7 @@ class Watcher:
             return 1
         self._kept = self._kept.settled(now)
         self._look_after_leavers()
-        self._write_pool_file()
+        self._pool_file.try_keep(pool_text(self._kept.servers))
         try:
             swapped = self._generations.step(now)
         except NothingToRun as error:
@@ -221,22 +223,11 @@ class Watcher:
             return ()
         return sort_servers(server for server in left if not why_refused(server, self._settings.networks))
 
-    def _write_pool_file(self) -> None:
-        if self._in_file != self._kept.servers:
-            self._write(self._paths.pool_file, pool_text(self._kept.servers))
-            self._in_file = self._kept.servers
-
     def _write_state(self) -> None:
         text = state_text(self._etcd, self._refused, self._kept, self._generations.problem)
-        if text != self._state_written:
-            self._write(self._paths.state_file, text)
-            self._state_written = text
-
-    def _write(self, path: str, text: str) -> None:
-        try:
-            replace_file(path, text)
-        except OSError as error:  # a full disk must not end what serves
-            say(f"{path} is not written: {error.strerror}")
+        if not self._state_file.try_keep(text):
+            with contextlib.suppress(OSError):  # better no word than the one of before
+                os.unlink(self._paths.state_file)
 
     def _stop_nginx(self) -> None:
         if self._nginx is not None and self._nginx.try_exit() is None:

@@ -271,7 +271,11 @@ class RealBalancer:
         return _get(self.port, path)
 
     def show(self) -> dict[str, object]:
-        done = subprocess.run(
+        shown: dict[str, object] = json.loads(self.try_show().stdout)
+        return shown
+
+    def try_show(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*self._command(), "--show"],
             env=self._env(),
             capture_output=True,
@@ -279,8 +283,6 @@ class RealBalancer:
             check=False,
             timeout=10,
         )
-        shown: dict[str, object] = json.loads(done.stdout)
-        return shown
 
     def servers(self) -> object:
         return self.show()["servers"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -63,7 +64,54 @@ def test_a_disk_that_can_not_be_written_is_said_and_the_pool_goes_on_changing(
     real_etcd.put(api, KEY, backend.address)
 
     eventually(lambda: balancer.get() == (200, backend.address))
+    (balancer.hand_written / "conf.d/by-hand.conf").write_text("")  # the loop turns fast while that is tested
+    eventually(lambda: balancer.show()["generation"] == "2", within_s=8)
     assert len([line for line in balancer.said() if "pool is not written: Is a directory" in line]) == 1
+
+
+def test_a_disk_that_can_be_written_again_gets_what_it_has_missed(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, backends: Callable[[], Backend], eventually
+) -> None:
+    backend = backends()
+    pool, staged = balancer.root / "var/lib/coreos-kit/pool", balancer.root / "var/lib/coreos-kit/pool.new"
+    staged.mkdir()
+    real_etcd.put(api, KEY, backend.address)
+    eventually(lambda: balancer.get() == (200, backend.address))
+    assert pool.read_text() == ""
+
+    staged.rmdir()
+
+    eventually(lambda: pool.read_text() == f"{backend.address}\n", within_s=2)
+
+
+def test_what_the_watcher_can_not_write_down_is_not_told_as_it_was(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, eventually
+) -> None:
+    eventually(lambda: balancer.show()["etcd"] == "connected")
+    staged = balancer.root / "run/coreos-kit/state.json.new"
+    staged.mkdir()
+    real_etcd.stop()
+    eventually(lambda: any("etcd can't be read" in line for line in balancer.said()))
+
+    eventually(lambda: balancer.try_show().returncode == 1)
+    assert "nothing is known of the watcher: " in balancer.try_show().stderr
+
+    staged.rmdir()
+    eventually(lambda: str(balancer.show()["etcd"]).startswith("unreachable since "), within_s=2)
+
+
+def test_the_reason_why_etcd_can_not_be_read_is_the_one_of_now(
+    balancer: RealBalancer, real_etcd: RealEtcd, api: str, eventually
+) -> None:
+    real_etcd.stop()
+    eventually(lambda: "Connection refused" in str(balancer.show()["etcd_problem"]))
+    since = balancer.show()["etcd"]
+
+    with socket.create_server((real_etcd.host, real_etcd.port)):  # takes connections, and says nothing
+        eventually(lambda: balancer.show()["etcd_problem"] == "timed out", within_s=10)
+
+    assert balancer.show()["etcd"] == since
+    assert len([line for line in balancer.said() if "etcd can't be read" in line]) == 1
 
 
 def test_a_nginx_that_dies_ends_the_container(balancer: RealBalancer, api: str) -> None:
