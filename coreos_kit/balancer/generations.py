@@ -90,9 +90,9 @@ class Generations:
             self._failed(problem, now)
             return False
         fell_back = bool(self.problem) and not self.live
+        self._drop_old()  # while `live` is what Nginx runs, and goes on to run if it takes no other
         self.live = os.path.basename(folder)
         replace_link(os.path.join(self._paths.generations, "live"), self.live)
-        self._drop_old()
         if not fell_back:
             self.problem = ""
         return True
@@ -121,7 +121,9 @@ class Generations:
     def _start_test(self, stage: Callable[[], str], now: float) -> None:
         try:
             self._test = _Test(stage(), now)
-        except (OSError, ValueError, shutil.Error) as error:
+        except shutil.Error as error:  # a list of what could not be copied, and why
+            self._failed(f"staging: {shown(str(error.args[0][0][2]))}", now)
+        except (OSError, ValueError) as error:
             self._failed(f"staging: {shown(str(error))}", now)
 
     def _failed(self, problem: str, now: float) -> None:
@@ -139,6 +141,14 @@ class Generations:
     def _stage(self, *, hand_written: bool) -> str:
         name = str(max(self._numbers(), default=0) + 1)
         folder = os.path.join(self._paths.generations, name)
+        try:
+            self._fill(folder, name, hand_written=hand_written)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)  # it is tried again and again
+            raise
+        return folder
+
+    def _fill(self, folder: str, name: str, *, hand_written: bool) -> None:
         shutil.copytree(self._paths.hand_written, folder, ignore_dangling_symlinks=True)
         with open(os.path.join(self._paths.library, "nginx.conf"), encoding="utf-8") as file:
             template = file.read()
@@ -148,7 +158,6 @@ class Generations:
         with open(os.path.join(folder, "nginx.conf"), "w", encoding="utf-8") as file:
             file.write(text)
         write_manifest(folder)
-        return folder
 
     def _left_from_before(self) -> str:
         return os.path.realpath(os.path.dirname(self.conf))
@@ -164,7 +173,7 @@ class Generations:
 
     def _signature(self) -> _Signature:
         found = []
-        for folder, _, names in os.walk(self._paths.hand_written):
+        for folder, _, names in os.walk(self._paths.hand_written, followlinks=True):  # as staging does
             for name in names:
                 path = os.path.join(folder, name)
                 try:

@@ -46,7 +46,7 @@ def state_text(etcd: State, refused: Sequence[Refusal], kept: Kept, problem: str
 def show(paths: Paths) -> str:
     """Return one JSON object.
 
-    Raises `DoorClosed`, as without Nginx no pool runs, and `OSError` or `ValueError` without the watcher's word.
+    Raises `DoorClosed`, as without Nginx no pool runs; without the watcher's word `OSError` or `ValueError`.
     """
     running = running_pool(paths.socket)
     with open(paths.state_file, encoding="ascii") as file:
