@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def parse_project(text: str, root: Path, *, file: str = FILE_NAME) -> Project:
     findings = Findings(file, text)
     project = _project(raw, Place(findings), root)
     findings.raise_if_any()
-    return project
+    return replace(project, text=text)
 
 
 def _parsed(text: str, file: str) -> dict[str, Any]:

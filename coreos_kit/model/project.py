@@ -273,6 +273,7 @@ class Project:
         default_factory=dict
     )  # of the workspace's own template units
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+    text: str = field(default="", repr=False)  # of the file, as it was read
 
     @property
     def file(self) -> Path:

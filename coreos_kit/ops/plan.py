@@ -69,13 +69,12 @@ def prepare(session: Session, options: PlanOptions) -> Prepared:
     desired = desired_units(session.project, session.cluster, session.sources)
     _refuse_lint_errors(desired)
     secrets = read_secrets(session)
-    configuration = session.project.file.read_text(encoding="utf-8")
     seen = _look(session, desired, _references(desired), options)
     kept, notes = _keep_deployed_digests(session.project.name, seen.observed, seen.failures, options)
     digests = {**seen.digests, **kept}
     pinned = tuple(replace(unit, text=pin_images(unit.text, digests)) for unit in desired)
     notes = [*behind(session.project), *release_notes(session, seen.history), *notes]
-    return _planned(session, pinned, digests, configuration, secrets, seen, notes, options)
+    return _planned(session, pinned, digests, session.project.text, secrets, seen, notes, options)
 
 
 def prepare_texts(

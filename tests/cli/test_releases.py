@@ -63,6 +63,25 @@ def test_a_deploy_is_recorded_with_who_when_from_what_and_every_unit(deployed: K
     assert kept[text_key("web", str(manifest(deployed, 1)["configuration"]))].value == configuration
 
 
+def test_a_release_keeps_the_configuration_that_was_deployed_and_not_what_it_has_become_since(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = deployed.cluster.create
+    deployed.edit("coreos-kit.toml", OLD, NEW)
+    configuration = (deployed.workspace / "coreos-kit.toml").read_text()
+
+    def edited_meanwhile(key: str, value: str, ttl_s: int) -> str | None:
+        deployed.edit("coreos-kit.toml", NEW, "NO_DETACH")
+        return create(key, value, ttl_s)
+
+    monkeypatch.setattr(deployed.cluster, "create", edited_meanwhile)
+    assert deployed("deploy", "--yes").code == 0
+
+    kept = deployed.cluster.kept.keys
+    assert NEW in running(deployed)
+    assert kept[text_key("web", str(manifest(deployed, 2)["configuration"]))].value == configuration
+
+
 def test_a_deploy_with_nothing_to_do_records_nothing(deployed: Kit) -> None:
     before = dict(deployed.cluster.kept.keys)
 
