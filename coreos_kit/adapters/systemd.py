@@ -130,7 +130,7 @@ def change_as_tar(change: Change) -> bytes:
         if change.environment is not None:
             contents["environment"] = change.environment
         for path, text in contents.items():
-            content = text.encode()
+            content = text.encode("utf-8", "surrogateescape")  # as files_of has read it
             member = tarfile.TarInfo(path)
             member.size, member.mode = len(content), 0o644
             tar.addfile(member, io.BytesIO(content))

@@ -122,10 +122,30 @@ def begin(session: Session, prepared: Prepared, about: About) -> Recording | Non
     current = history.current
     if prepared.plan.is_empty and current is not None and current.content == draft.content:
         return None
+    _refuse_not_utf_8(prepared)
     texts = _texts_of(prepared)
     refuse_too_large(draft, texts)
     write_texts(session, texts)
     return Recording(session, prepared, history, draft)
+
+
+def _refuse_not_utf_8(prepared: Prepared) -> None:
+    """Refuse what etcd can't keep: what is held has the text that somebody left on its machine."""
+    names = sorted(unit.name for unit in prepared.desired if not _is_utf_8(unit.text))
+    if names:
+        raise Refused(
+            "a unit's text is not UTF-8, so it can't be recorded; nothing was touched",
+            details=[str(name) for name in names],
+            hint=f"What is held keeps its text. Mend the file, or end that: coreos-kit start {names[0]}",
+        )
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _draft(session: Session, prepared: Prepared, history: History, about: About) -> Release:

@@ -22,8 +22,8 @@ _OPTIONS = ("skip", "evacuate", "allow_remove")
 
 
 def digest(text: str) -> Digest:
-    """Return the digest of a unit's text, of an environment file, of a record."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """Return the digest of a unit's text, whatever a machine has there, of an environment file, of a record."""
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def recorded_options(options: PlanOptions) -> RecordedOptions:

@@ -405,6 +405,22 @@ def test_a_changed_text_waits_until_the_unit_is_started(deployed: Kit) -> None:
     assert deployed.cluster.machines["core-1"].files[APACHE] != before
 
 
+def test_a_held_unit_whose_text_is_not_utf_8_is_refused_and_named_since_it_can_not_be_recorded(
+    deployed: Kit,
+) -> None:
+    deployed("stop", "--hold", "apache@7777")
+    deployed.cluster.machines["core-1"].files[APACHE] += "# f\udcfcr Bob\n"
+    deployed.edit("unit_templates/load_balancer.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=60")
+    deployed.cluster.log.clear()
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 3
+    assert "error: a unit's text is not UTF-8, so it can't be recorded; nothing was touched\n" in err
+    assert "       apache@7777.service\n" in err
+    assert deployed.cluster.log == []
+
+
 def test_a_held_unit_is_placed_nowhere_else(spare: Kit) -> None:
     spare("stop", "--hold", "apache@7777")
 

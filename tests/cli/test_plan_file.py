@@ -195,6 +195,16 @@ def test_a_machine_that_came_back_is_a_change(deployed: Kit) -> None:
     assert "       core-2 was not seen then, and is now\n" in err
 
 
+def test_a_unit_whose_text_is_not_utf_8_is_a_change_like_any_other(deployed: Kit) -> None:
+    deployed.cluster.machines["core-1"].files[UnitName.parse("apache@7777.service")] += "Foo=f\udcfcr\n"
+    planned(deployed)
+
+    code, out, _ = deployed("deploy", "--plan", "plan.json", "--yes")
+
+    assert code == 0
+    assert "-Foo=f\\udcfcr\n" in out
+
+
 def test_a_plan_of_another_cluster_or_project_is_refused_with_the_option_to_say(
     deployed: Kit, tmp_path: Path
 ) -> None:

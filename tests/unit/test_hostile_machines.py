@@ -19,17 +19,19 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coreos_kit.adapters.answers import read_answer, understood
+from coreos_kit.adapters.archive import files_of
 from coreos_kit.adapters.engine import MachineEngine
 from coreos_kit.adapters.etcd_access import EtcdAddress, EtcdCredentials
 from coreos_kit.adapters.etcd_v2 import V2Store
 from coreos_kit.adapters.probe import read_probe
 from coreos_kit.adapters.snapshot import read_machine
-from coreos_kit.adapters.systemd import read_outcomes
+from coreos_kit.adapters.systemd import change_as_tar, read_outcomes
 from coreos_kit.errors import CommandFailed, Unreachable
 from coreos_kit.model.cluster import ObservedMachine
+from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import MachineEntry
 from coreos_kit.ops.logs import read_line
-from coreos_kit.ports import Completed, Probe
+from coreos_kit.ports import Change, Completed, Probe
 from coreos_kit.testing.runner import Answer, FakeRunner
 
 ENTRY = MachineEntry("core-1", "core@198.51.100.11")
@@ -370,3 +372,22 @@ def test_keys_that_lie_deeper_than_python_can_read_are_no_traceback(monkeypatch:
 
     with pytest.raises(Unreachable, match=r"etcd core-1 answers 200: "):
         V2Store(EtcdAddress("core-1", "127.0.0.1", 2379), EtcdCredentials()).entries("/services")
+
+
+def test_a_text_that_is_not_utf_8_is_put_back_byte_for_byte() -> None:
+    name, data = UnitName.parse("apache@7777.service"), b"[Service]\n# f\xfcr Bob\n"
+    text, _ = files_of(tar_of(str(name), data))[str(name)]
+
+    packed = change_as_tar(Change("core-1", write={name: text}))
+
+    assert files_of(packed) == {f"units/{name}": (text, 0.0)}
+    assert data in packed
+
+
+def tar_of(name: str, data: bytes) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        tar.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
