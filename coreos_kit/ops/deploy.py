@@ -77,7 +77,6 @@ def deploy(
             details=[str(prepared.etcd_error), *prepared.etcd_error.details],
             hint=prepared.etcd_error.hint or "Look at etcd first: coreos-kit machines",
         )
-    pull_images(session, prepared)
     footing = Footing(prepared.observed, session.progress)
     work = Work(
         session,
@@ -91,6 +90,7 @@ def deploy(
     )
     ledger = Ledger(plan.waves)
     try:
+        pull_images(session, prepared)
         heard.before_files()
         let_in = _let_in(session, prepared)
         write_environments(session, prepared)

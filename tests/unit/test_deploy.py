@@ -196,6 +196,23 @@ def test_a_pull_that_fails_stops_the_deploy_before_anything_is_touched(
     assert site.fake.names() == []
 
 
+def test_ctrl_c_while_images_are_pulled_says_that_nothing_was_begun(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.fake.machines["core-1"].files[UnitName.parse("apache@7777.service")] += "ExecReload=x\n"
+    prepared = deployed.prepare()
+
+    def pull(self: FakeEngine, reference: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(FakeEngine, "pull", pull)
+
+    with pytest.raises(Interrupted) as caught:
+        deploy(deployed.session, prepared)
+
+    assert caught.value.details == ("not begun: replace apache@7777.service on core-1",)
+
+
 def test_an_environment_that_can_not_be_written_is_a_failed_deploy_with_nothing_begun(site: Site) -> None:
     def fail(change: Change) -> None:
         raise CommandFailed(f"{change.machine}: read-only file system", output="touch: no\n")
