@@ -42,6 +42,9 @@ class Pools:
         self._session = session
         self._observed = observed
         self._given_up: set[Balancer] = set()
+        self._standing = {
+            (unit.name, name) for name, machine in observed.machines.items() for unit in machine.units
+        }
         self._elsewhere = set(elsewhere)
         self._units = {
             unit: balancer for balancer in session.cluster.load_balancers for unit in balancer.units()
@@ -59,13 +62,14 @@ class Pools:
     def took_place(self, places: Mapping[UnitName, tuple[str, ...]]) -> None:
         """Learn where units came up."""
         for unit, machines in places.items():
+            self._standing.update((unit, machine) for machine in machines)
             if unit in self._units:
                 self._machines[unit] = tuple(sorted({*self._machines[unit], *machines}))
                 self._given_up = {balancer for balancer in self._given_up if balancer.unit != unit}
                 self._elsewhere.discard(unit)
 
     def left(self, unit: UnitName, machine: str) -> None:
-        """Learn that a unit is going from a machine: nobody waits for it any more."""
+        """Learn that a unit has stopped on a machine: nobody waits for it any more."""
         if unit in self._units:
             self._machines[unit] = tuple(name for name in self._machines[unit] if name != machine)
 
@@ -94,15 +98,16 @@ class Pools:
     def wait_until_spared(self, service: Service, server: str, timeout_s: float) -> None:
         """Wait until every balancer that lists a server could do without; raise `KitError` if none can.
 
-        What counts is a server that is listed, and that answers its check from the balancer's machine. Where
-        no balancer that runs can be asked, it is one that is registered.
+        What counts is an instance that is listed, and that answers its check from the balancer's machine;
+        not a server that only a stray key stands for. Where no balancer that runs can be asked, it is one
+        that is registered.
         """
-        checks = self._checks(service, server)
+        others = self._servers(service) - {server}
+        checks = _checks(service, others)
 
         def can_spare(probe: Probe) -> bool:
             pool = probe.pool or frozenset()
-            others = {other for other in pool - {server} if not probe.backends.get(other)}
-            return server not in pool or bool(others)
+            return server not in pool or any(not probe.backends.get(other) for other in pool & others)
 
         self._wait(
             service,
@@ -201,21 +206,22 @@ class Pools:
         polls_s = balancer.confd.interval_s if balancer.watcher is Watcher.CONFD else 0
         return Balancer(unit, machine, f"{host}:{balancer.port}", FOLLOW_S + polls_s)
 
-    def _checks(self, service: Service, server: str) -> list[Check]:
-        """Ask every instance but one for its health, wherever the balancer looks from."""
-        health = service.health
-        if health.kind is HealthKind.NONE:
-            return []
-        servers = {
-            f"{machine.private_ip}:{unit.name.instance}"
-            for machine in self._observed.machines.values()
-            for unit in machine.units
-            if unit.name.is_instance and unit.name.template == service.template
-        }
-        return [
-            Check(health.kind, address, health.path, health.timeout_s)
-            for address in sorted(servers - {server})
-        ]
+    def _servers(self, service: Service) -> frozenset[str]:
+        """Return what each instance of a service that stands somewhere is called in the pools."""
+        machines = self._observed.machines
+        return frozenset(
+            f"{machines[machine].private_ip}:{unit.instance}"
+            for unit, machine in self._standing
+            if unit.is_instance and unit.template == service.template and machine in machines
+        )
+
+
+def _checks(service: Service, servers: Collection[str]) -> list[Check]:
+    """Ask instances for their health, wherever the balancer looks from."""
+    health = service.health
+    if health.kind is HealthKind.NONE:
+        return []
+    return [Check(health.kind, address, health.path, health.timeout_s) for address in sorted(servers)]
 
 
 def _order(balancer: Balancer, checks: Sequence[Check], requests: int) -> ProbeOrder:

@@ -1,18 +1,19 @@
 """What runs is out of the pool before it stops, and back before the next one; what fails goes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import pytest
 
 from coreos_kit.errors import DeployFailed, KitError, Refused, RolledBack, Unreachable
+from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
 from coreos_kit.model.project import EtcdSettings, Rollout
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.deploy import DeployOptions, check, deploy
 from coreos_kit.ops.listening import Listener
-from coreos_kit.ports import Change, Probe, ProbeOrder
+from coreos_kit.ports import Change, Glance, Probe, ProbeOrder
 from tests.unit.test_deploy import LEAVE_IT, Site, deployed, failing_on, site
 
 __all__ = ["deployed", "site"]
@@ -203,6 +204,36 @@ def test_the_last_one_that_is_well_is_not_taken_out(deployed: Site) -> None:
         deploy(deployed.session, prepared)
 
     assert not any("stop" in line or "hold" in line for line in deployed.fake.log)
+
+
+def test_a_server_that_no_unit_stands_behind_is_none_to_fall_back_on(deployed: Site) -> None:
+    deployed.fake.planted = [EtcdEntry("/services/apache/192.0.2.99", "192.0.2.99:7777", 30, 30)]
+    change_apaches(deployed)
+    prepared = deployed.prepare()
+    deployed.fake.machines["core-2"].active.clear()
+
+    with pytest.raises(RolledBack, match=r"lists nothing that is well besides 192\.0\.2\.1:7777"):
+        deploy(deployed.session, prepared)
+
+
+def test_what_has_just_come_is_one_to_fall_back_on_as_long_as_it_is_well(site: Site) -> None:
+    class Dies(Listener):
+        def after_step(self, step: Step) -> None:
+            site.fake.machines[step.machine].active.clear()
+            site.fake.planted = [EtcdEntry("/services/apache/192.0.2.3", "192.0.2.3:8888", 30, 30)]
+
+    configure(site, "7777")
+    site.deploy()
+    configure(site, "7777", "8888")
+    change_apaches(site)
+    prepared = site.prepare()
+
+    with pytest.raises(DeployFailed, match=r"lists nothing that is well besides 192\.0\.2\.1:7777"):
+        deploy(site.session, prepared, listeners=[Dies()])
+    site.fake.planted = []
+    site.deploy()
+
+    assert site.prepare().plan.is_empty
 
 
 def test_an_instance_whose_sidekick_is_started_first_serves_while_the_next_one_changes(
@@ -460,6 +491,60 @@ def test_a_change_that_was_refused_by_its_machine_leaves_it_serving(deployed: Si
 
     assert sorted(entry.value for entry in deployed.fake.entries("/services/apache")) == [FIRST, SECOND]
     assert sum("stop" in line for line in deployed.fake.log) == 0
+
+
+def test_what_could_not_be_let_in_at_once_is_let_in_when_everything_else_is_back(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection is lost after the signal has been sent, and is back a moment later."""
+    change_apaches(deployed)
+    prepared = deployed.prepare()
+    hold_out, let_in, calls = type(deployed.fake).hold_out, type(deployed.fake).let_in, []
+
+    def lost_after(self: object, *args: object) -> Glance:
+        hold_out(self, *args)  # type: ignore[arg-type]
+        raise Unreachable("core-1 was lost", machine="core-1")
+
+    def lost_at_first(self: object, machine: str, sidekicks: Sequence[UnitName]) -> None:
+        calls.append(machine)
+        if len(calls) == 1:
+            raise Unreachable("core-1 was lost", machine="core-1")
+        let_in(self, machine, sidekicks)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(deployed.fake), "hold_out", lost_after)
+    monkeypatch.setattr(type(deployed.fake), "let_in", lost_at_first)
+
+    with pytest.raises(RolledBack, match="core-1 was lost"):
+        deploy(deployed.session, prepared)
+
+    assert sorted(entry.value for entry in deployed.fake.entries("/services/apache")) == [FIRST, SECOND]
+
+
+def test_a_balancer_that_was_left_as_it_is_is_asked_while_the_instances_go_back(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_apaches(deployed)
+    name = UnitName.parse("nginx_lb.service")
+    files = deployed.fake.machines["core-3"].files
+    files[name] = files[name].replace("[Service]", NEW)  # so that it changes, after them
+    deployed.fake.before_apply = failing_on("core-3", KitError("no space left on device"))
+    probe = type(deployed.fake).probe
+
+    def noted(self: object, order: ProbeOrder) -> Probe:
+        deployed.fake.log.append(f"{order.machine}: probe")
+        return probe(self, order)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(type(deployed.fake), "probe", noted)
+
+    with pytest.raises(RolledBack):
+        deployed.deploy()
+
+    log = [line for line in deployed.fake.log if "hold out" in line or "stop" in line or "probe" in line]
+    back = log[log.index("core-2: hold out apache-discovery@8888.service") + 1 :]
+    again = back[back.index("core-2: hold out apache-discovery@8888.service") :]
+    assert again.index("core-3: probe") < again.index(
+        "core-2: stop apache@8888.service apache-discovery@8888.service"
+    )
 
 
 def test_a_move_that_fails_is_undone_on_both_machines(site: Site) -> None:
