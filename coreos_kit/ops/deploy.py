@@ -130,6 +130,8 @@ def _rolled_back(work: Work, ledger: Ledger, error: KitError) -> DeployFailed:
     work.heard.going_back(error)
     try:
         go_back(work, ledger)
+        if seen := _try_observe(work):
+            let_in_forgotten(work.session, seen)  # of a step that could not begin, say
     except (KitError, KeyboardInterrupt) as second:
         why = "it was interrupted" if isinstance(second, KeyboardInterrupt) else str(second)
         again = why == str(error)  # a machine that is gone has nothing new to say

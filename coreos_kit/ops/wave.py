@@ -38,7 +38,7 @@ class Wave:
             came = self._change()
             for machine, result in came.items():
                 if not isinstance(result, KitError):
-                    leaving.stopped(machine)
+                    self._stopped(leaving, machine)
         finally:
             leaving.let_in()
         deadline = self._work.session.clock.now() + self._work.timeout_s
@@ -61,18 +61,18 @@ class Wave:
                 break
             try:
                 leaving.take_out(step)
-                self._forget_balancers(step)
                 if len(stopping) > 1:
                     self.begun.add(step.machine)
                     stop_alone(self._work, step)
-                    leaving.stopped(step.machine)
+                    self._stopped(leaving, step.machine)
             except KitError as error:
                 refused[step.machine] = error
         return refused
 
-    def _forget_balancers(self, step: Step) -> None:
-        for unit in change_of(step).stop:
-            self._work.pools.left(unit, step.machine)
+    def _stopped(self, leaving: Leaving, machine: str) -> None:
+        leaving.stopped(machine)
+        for unit in change_of(self._steps[machine]).stop:
+            self._work.pools.left(unit, machine)
 
     def _change(self) -> dict[str, Places | KitError]:
         for step in self._steps.values():

@@ -22,7 +22,7 @@ _OPTIONS = ("skip", "evacuate", "allow_remove")
 
 
 def digest(text: str) -> Digest:
-    """Return the digest of a unit's text, whatever a machine has there, of an environment file, of a record."""
+    """Return the digest of what stands on a machine, whatever its bytes, or of a record."""
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
