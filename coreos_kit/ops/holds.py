@@ -70,14 +70,17 @@ def start_again(session: Session, patterns: Sequence[str]) -> Held:
 
 
 def restart_unless_held(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
-    """Restart units; refuse what is held. Where etcd can't be asked, nothing is known to be."""
+    """Restart units; refuse what is held, and its sidekick. Without etcd nothing is known to be."""
     holding, _ = try_read_holding(session)
-    held = sorted({unit.name for unit in units} & holding.held.keys())
+    mains = {unit.name: _main_of(session, unit.name) for unit in units}
+    held = sorted(name for name, main in mains.items() if main in holding.held)
     if held:
+        main = mains[held[0]]
+        beside = f" with {main}" if main != held[0] else ""
         raise KitError(
-            f"{held[0]} is held{holding.held[held[0]]}",
+            f"{held[0]} is held{beside}{holding.held[main]}",
             details=[f"so is {name}" for name in held[1:]],
-            hint=f"Start it, and it is held no more: coreos-kit start {held[0]}",
+            hint=f"Start it, and it is held no more: coreos-kit start {main}",
         )
     return restart(session, units)
 
@@ -88,7 +91,7 @@ def _release(session: Session, patterns: Sequence[str]) -> tuple[tuple[UnitName,
         store = session.store()
         entries = store.entries(holds_folder(project))
         held = holding_of(project, entries, ()).held
-        names = sorted(name for name in held if any(matches(pattern, name) for pattern in patterns))
+        names = sorted(name for name in held if _is_started(session, name, patterns))
         keys = {hold_key(project, name): name for name in names}
         released = [
             keys[entry.key]
@@ -102,17 +105,29 @@ def _release(session: Session, patterns: Sequence[str]) -> tuple[tuple[UnitName,
 
 def _without_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> list[ObservedUnit]:
     """Leave out the sidekicks of units that are there, too; refuse one alone: its unit would start it."""
-    mains = {
-        service.sidekick.instantiate(instance): service.template.instantiate(instance)
-        for service in session.cluster.services
-        if service.sidekick
-        for instance in service.instances
-    }
-    names = {unit.name for unit in units}
-    alone = sorted(name for name in names if name in mains and mains[name] not in names)
+    mains = {unit.name: _main_of(session, unit.name) for unit in units}
+    alone = sorted(name for name, main in mains.items() if main not in mains)
     if alone:
         raise UsageError(
             f"{alone[0]} is the sidekick of {mains[alone[0]]}, which would start it again",
             hint=f"Hold both: coreos-kit stop --hold {mains[alone[0]]}",
         )
-    return [unit for unit in units if unit.name not in mains]
+    return [unit for unit in units if mains[unit.name] == unit.name]
+
+
+def _main_of(session: Session, name: UnitName) -> UnitName:
+    """Return the unit that a sidekick belongs to, configured or not; any other unit is its own."""
+    for service in session.cluster.services:
+        if name.is_instance and name.template == service.sidekick:
+            return service.template.instantiate(name.instance or "")
+    return name
+
+
+def _is_started(session: Session, name: UnitName, patterns: Sequence[str]) -> bool:
+    """Whether a held unit is meant by a name as it is typed, or its sidekick, which would start it."""
+    sidekicks = [
+        service.sidekick.instantiate(name.instance or "")
+        for service in session.cluster.services
+        if service.sidekick and name.is_instance and name.template == service.template
+    ]
+    return any(matches(pattern, unit) for pattern in patterns for unit in (name, *sidekicks))

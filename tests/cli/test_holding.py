@@ -387,6 +387,44 @@ def test_a_held_unit_is_not_restarted(deployed: Kit) -> None:
     assert deployed.cluster.log == []
 
 
+def test_the_sidekick_of_a_held_unit_is_not_restarted_since_it_would_start_its_unit(deployed: Kit) -> None:
+    deployed("stop", "--hold", "apache@7777")
+    deployed.cluster.log.clear()
+
+    code, _, err = deployed("restart", "apache-discovery@7777")
+
+    assert code == 1
+    assert err.startswith(f"error: apache-discovery@7777.service is held with apache@7777.service by {BY}\n")
+    assert err.endswith("hint:  Start it, and it is held no more: coreos-kit start apache@7777.service\n")
+    assert deployed.cluster.log == []
+
+
+def test_starting_the_sidekick_of_a_held_unit_ends_the_hold_since_it_starts_its_unit(deployed: Kit) -> None:
+    deployed("stop", "--hold", "apache@7777")
+    deployed.cluster.log.clear()
+
+    code, out, _ = deployed("start", "apache-discovery@7777")
+
+    assert code == 0
+    assert out.endswith("not held any more: apache@7777.service\n")
+    assert kept(deployed) == []
+
+
+def test_of_an_instance_that_is_no_longer_configured_the_unit_is_held_and_not_its_sidekick(
+    deployed: Kit,
+) -> None:
+    deployed("scale", "apache", "1")
+
+    held = deployed("stop", "--hold", "apache*8888", "--json").json["held"]
+    alone = deployed("stop", "--hold", "apache-discovery@8888")
+
+    assert held == ["apache@8888.service"]
+    assert alone.code == 2
+    assert alone.err.startswith(
+        "error: apache-discovery@8888.service is the sidekick of apache@8888.service,"
+    )
+
+
 def test_a_changed_text_waits_until_the_unit_is_started(deployed: Kit) -> None:
     before = deployed.cluster.machines["core-1"].files[APACHE]
     deployed("stop", "--hold", "apache@7777")
