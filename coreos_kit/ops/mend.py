@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from coreos_kit.errors import KitError
 from coreos_kit.model.chain import State, Verdict
 from coreos_kit.model.ghosts import DeleteKey, Mend, RemoveContainer
-from coreos_kit.ops.lock import held_lock
+from coreos_kit.ops.lock import Lock, held_lock
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import verify
 from coreos_kit.ports import Change
@@ -47,15 +47,18 @@ def mend(session: Session, verdict: Verdict, confirm: Callable[[Sequence[Mend]],
     if not mends:
         return Fixed(verdict)
     confirm(mends)
-    with held_lock(session, "coreos-kit verify --fix"):
+    with held_lock(session, "coreos-kit verify --fix") as lock:
         still = set(mends_of(verify(session)))
-        mended = tuple(Mended(one, _attempt(session, one) if one in still else _IT_CHANGED) for one in mends)
+        mended = tuple(
+            Mended(one, _attempt(session, one, lock) if one in still else _IT_CHANGED) for one in mends
+        )
     return Fixed(verify(session, wait_s=SETTLE_S, until=lambda seen: _has_settled(verdict, seen)), mended)
 
 
-def _attempt(session: Session, one: Mend) -> str:
+def _attempt(session: Session, one: Mend, lock: Lock) -> str:
     session.progress(str(one))
     try:
+        lock.ensure()
         return "" if _apply(session, one) else _IT_CHANGED
     except KitError as error:
         return str(error)

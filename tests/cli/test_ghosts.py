@@ -5,6 +5,7 @@ import pytest
 from coreos_kit.errors import Unreachable
 from coreos_kit.model.cluster import EtcdEntry, ObservedContainer
 from coreos_kit.model.names import UnitName
+from coreos_kit.ports import Change, UnitOutcome
 from tests.cli.conftest import Kit
 
 KEY, VALUE = "/services/apache/10.132.1.13", "10.132.1.13:7777"
@@ -106,6 +107,25 @@ def test_fix_mends_each_and_verifies_again(haunted: Kit) -> None:
         f"core-3: remove container {LEFTOVER.id}",
         f"etcd: delete {KEY}",
     ]
+
+
+def test_whoever_loses_the_lock_while_mending_touches_nothing_more(
+    haunted: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apply = haunted.cluster.apply
+
+    def loses(change: Change) -> tuple[UnitOutcome, ...]:
+        haunted.cluster.kept.keys.pop("/coreos-kit/v1/web/lock", None)
+        return apply(change)
+
+    monkeypatch.setattr(haunted.cluster, "apply", loses)
+
+    code, out, _ = haunted("verify", "--fix", "--yes")
+
+    assert code == 1
+    assert f"done: write {UNIT} on core-1" in out
+    assert out.count("the lock was lost: its lease ran out, or somebody took it away") == 2
+    assert [line for line in haunted.cluster.log if "lock" not in line] == [f"core-1: write {UNIT}"]
 
 
 def test_fix_in_json_says_what_was_done(haunted: Kit) -> None:
