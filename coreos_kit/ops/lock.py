@@ -32,16 +32,14 @@ class HeldLock:
 class Lock:
     """The lock while it is held. As a listener of a deploy it stops before the next step once it is lost."""
 
-    def __init__(
-        self, session: Session, store: EtcdStore, holder: Holder, lease: str, *, was_free: bool
-    ) -> None:
+    def __init__(self, session: Session, holder: Holder, obtained: "_Obtained") -> None:
         self.holder = holder
-        self.was_free = was_free  # nobody had to be waited for, so nobody has changed anything meanwhile
+        self.was_free = obtained.was_free
         self._session = session
-        self._store = store
-        self._lease = lease
+        self._store = obtained.store
+        self._lease = obtained.lease
         self._key = lock_key(session.project.name)
-        self._renewed_at = session.clock.now()
+        self._renewed_at = obtained.asked_at
         self._taken: str = ""  # why it is lost for good
         self._silence: KitError | None = None  # why it could not be renewed last
         self._one_at_a_time = threading.Lock()
@@ -110,8 +108,7 @@ def held_lock(session: Session, command: str, *, wait_s: float = 0) -> Iterator[
     holder = Holder(
         author.owner, author.host, author.pid, as_time(session.clock.wall()), command, secrets.token_hex(8)
     )
-    store, lease, was_free = _obtained(session, holder, wait_s)
-    lock = Lock(session, store, holder, lease, was_free=was_free)
+    lock = Lock(session, holder, _obtain(session, holder, wait_s))
     is_over = threading.Event()
     renewing = threading.Thread(target=_keep_renewing, args=(lock, is_over), name="lock", daemon=True)
     renewing.start()
@@ -145,12 +142,23 @@ def _keep_renewing(lock: Lock, is_over: threading.Event) -> None:
         lock.renew()
 
 
-def _obtained(session: Session, holder: Holder, wait_s: float) -> tuple[EtcdStore, str, bool]:
+@dataclass(frozen=True, slots=True)
+class _Obtained:
+    """The lock, as etcd has just given it."""
+
+    store: EtcdStore
+    lease: str
+    asked_at: float  # the lease began then, at the earliest
+    was_free: bool  # nobody had to be waited for, so nobody has changed anything meanwhile
+
+
+def _obtain(session: Session, holder: Holder, wait_s: float) -> _Obtained:
     deadline = session.clock.now() + wait_s
     key, told, tries = lock_key(session.project.name), "", _TRIES
     while True:
         try:
             store = session.store()
+            asked_at = session.clock.now()
             lease = store.create(key, holder.text(), LEASE_S)
             held = None if lease else store.entry(key)
         except Unreachable as error:
@@ -160,7 +168,7 @@ def _obtained(session: Session, holder: Holder, wait_s: float) -> tuple[EtcdStor
                 hint=error.hint or "Look at etcd first: coreos-kit machines",
             ) from error
         if lease:
-            return store, lease, not told and tries == _TRIES
+            return _Obtained(store, lease, asked_at, was_free=not told and tries == _TRIES)
         if held is None:
             tries -= 1
             if tries > 0:

@@ -189,6 +189,26 @@ def test_a_silent_etcd_is_borne_for_the_length_of_the_lease_and_no_longer(
     ]
 
 
+def test_an_answer_that_came_late_does_not_make_the_lease_longer(
+    session: Session, etcd: FakeEtcdStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = etcd.create
+
+    def late(self: FakeEtcdStore, *args: str) -> str | None:
+        lease = create(*args)  # type: ignore[arg-type]
+        session.clock.sleep(9)
+        return lease
+
+    monkeypatch.setattr(FakeEtcdStore, "create", late)
+
+    with held_lock(session, "coreos-kit deploy") as lock:
+        etcd.is_down = True
+        session.clock.sleep(LEASE_S - 9)
+
+        with pytest.raises(LockLost):
+            lock.before_step(STEP)
+
+
 def test_a_lock_whose_holder_has_changed_is_not_released(session: Session, etcd: FakeEtcdStore) -> None:
     others(etcd)
     seen = who_holds(session)
