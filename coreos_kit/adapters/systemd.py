@@ -17,6 +17,7 @@ from coreos_kit.model.cluster import Observation, ObservedMachine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, MachineEntry
 from coreos_kit.parallel import on_each
+from coreos_kit.planning.waits import longest_stop_s
 from coreos_kit.ports import Change, Check, Glance, Runner, UnitOutcome
 
 OBSERVE_TIMEOUT_S = 30
@@ -56,9 +57,16 @@ class SystemdDriver:
         for verb, names in asked.items():
             args += [f"--{verb}", *(str(name) for name in names)] if names else []
         completed = self.runners[change.machine].run_script(
-            script("apply"), args, stdin=change_as_tar(change), root=True, timeout_s=APPLY_TIMEOUT_S
+            script("apply"), args, stdin=change_as_tar(change), root=True, timeout_s=self._apply_timeout_s
         )
         return read_outcomes(change.machine, read_answer(change.machine, completed))
+
+    @property
+    def _apply_timeout_s(self) -> int:
+        """Given up before its units have had their time, a change would go on beside one that undoes it."""
+        names = [service.name for service in self.cluster.services]
+        names += [balancer.name for balancer in self.cluster.load_balancers]
+        return APPLY_TIMEOUT_S + max(longest_stop_s(self.cluster, names).values(), default=0)
 
     def apply_all(
         self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S
