@@ -1,5 +1,6 @@
 """Changing a running site under load: what the kit's way costs its clients, and what other ways do."""
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,6 +11,7 @@ from tests.lab.conftest import Kit
 from tests.lab.load import Aim, Report, load
 
 ENOUGH = 10_000
+REGISTRATION = "[services.apache.registration]"
 APACHES = ("apache@7777.service", "apache@8888.service")
 
 
@@ -87,6 +89,34 @@ def test_scaling_up_and_down_again_loses_none_of_ten_thousand_requests_each(kit:
     for report in (up, down):
         assert report.failures == ()
         assert report.sent >= ENOUGH
+
+
+def test_three_instances_changed_two_at_a_time_lose_none_of_ten_thousand_requests(
+    kit: Kit, balancer: str
+) -> None:
+    kit("scale", "apache", "3")
+    kit.edit(
+        editions.CONFIG, REGISTRATION, f"[services.apache.rollout]\nmax_unavailable = 2\n\n{REGISTRATION}"
+    )
+    kit("deploy", "--yes")
+    editions.choose(kit, 1)
+    told = list[str]()
+
+    report = under_load(balancer, lambda: told.append(kit("deploy", "--yes").err))
+
+    print(f"\nthree instances, two at a time: {report}")
+    out = re.findall(r"apache@(\d+)\.service: (held out|in the pool)", told[0])
+    assert [stage for _, stage in out] == [
+        "held out",
+        "held out",
+        "in the pool",
+        "in the pool",
+        "held out",
+        "in the pool",
+    ]
+    assert report.failures == ()
+    assert report.sent >= ENOUGH
+    assert report.answers.keys() == {editions.PAGE, editions.page(1)}
 
 
 def test_draining_a_machine_loses_none_of_ten_thousand_requests(kit: Kit, balancer: str) -> None:
