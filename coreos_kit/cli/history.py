@@ -21,7 +21,8 @@ NumberArg = Annotated[int | None, typer.Argument(metavar="[N]", min=1, help="A r
 def history_command(ctx: typer.Context, number: NumberArg = None) -> None:
     """List the releases, or show one and what it changed.
 
-    And the deploys that failed. The last ten of each are kept.
+    And the deploys that failed. The last ten of each are kept. Of one, it is also said whether the machines
+    vouch for it, as rollback wants.
 
     Example: coreos-kit history 3
     """

@@ -10,6 +10,7 @@ from coreos_kit.model.release import Release
 from coreos_kit.ops.history import ReleaseView, view
 from coreos_kit.ops.releases import History, read_history
 from coreos_kit.ops.session import Session
+from coreos_kit.ops.vouching import Vouched
 
 _SHORT = 12
 
@@ -78,6 +79,7 @@ def release(settings: Settings, cluster: Cluster, seen: ReleaseView) -> None:
                 for change in seen.changes
             ],
             "configuration_diff": list(_configuration_diff(seen)),
+            "seal": _seal_body(seen.vouched) if seen.vouched else None,
         }
         output.print_json("history-release", body)
         return
@@ -102,6 +104,23 @@ def _body(shown: Release) -> Mapping[str, object]:
     }
 
 
+def _seal_body(vouched: Vouched) -> Mapping[str, object]:
+    seal = vouched.seal
+    return {
+        "holds": seal.holds,
+        "matching": seal.matching,
+        "differing": seal.differing,
+        "lacking": seal.lacking,
+        "silent": [{"machine": machine, "error": error} for machine, error in vouched.silent.items()],
+    }
+
+
+def _seal_lines(vouched: Vouched) -> Iterator[str]:
+    few = "rollback refuses it: too few machines vouch for it"
+    yield "most machines vouch for it" if vouched.seal.holds else few
+    yield from (f"    {line}" for line in vouched.lines())
+
+
 def _outcome(shown: Release, current: int | None) -> str:
     said = str(shown.outcome)
     if shown.back_to is not None:
@@ -121,6 +140,8 @@ def _lines(seen: ReleaseView) -> Iterator[str]:
         yield f"from {_revision(shown)}"
     if shown.error:
         yield f"error: {shown.error}"
+    if seen.vouched:
+        yield from _seal_lines(seen.vouched)
     for reference, digest in sorted(shown.digests.items()):
         yield f"image {reference} is {digest}"
     for unit in shown.units:

@@ -7,6 +7,7 @@ from coreos_kit.model.plan import UnitChange, Verb
 from coreos_kit.model.release import Release, ReleasedUnit, digest_of
 from coreos_kit.ops.releases import History, read_history, stored_texts
 from coreos_kit.ops.session import Session
+from coreos_kit.ops.vouching import Vouched, ask_who_vouches
 
 _LOST = "(this text is not in etcd any more, or is another)\n"
 
@@ -19,12 +20,17 @@ class ReleaseView:
     before: Release | None
     changes: tuple[UnitChange, ...]
     configurations: tuple[str, str]  # before and after
+    vouched: Vouched | None = None  # None: an attempt, which nobody seals
 
 
 def view(session: Session, number: int) -> ReleaseView:
-    """Show a release; raises `KitError` where there is none of that number."""
+    """Show a release; raises `KitError` where there is none of that number.
+
+    The machines are asked whether they vouch for it, as `rollback` would.
+    """
     history = read_history(session)
-    release = history.find(number).release
+    recorded = history.find(number)
+    release = recorded.release
     before = _before(history, number)
     texts = stored_texts(session)
     return ReleaseView(
@@ -32,6 +38,7 @@ def view(session: Session, number: int) -> ReleaseView:
         before,
         tuple(_changes(before, release, texts)),
         (_text(texts, before.configuration) if before else "", _text(texts, release.configuration)),
+        ask_who_vouches(session, recorded) if release.is_deployed else None,
     )
 
 

@@ -4,19 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from coreos_kit.config import parse_project
-from coreos_kit.errors import InvalidConfig, KitError, Refused
+from coreos_kit.errors import InvalidConfig, Refused
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Cluster
 from coreos_kit.model.release import Release
-from coreos_kit.model.secret import SeenFiles
 from coreos_kit.ops.carrying_out import Order
 from coreos_kit.ops.deploy import DeployOptions
 from coreos_kit.ops.plan import Prepared, prepare_texts
-from coreos_kit.ops.recording import seal_content
 from coreos_kit.ops.releases import History, Recorded, read_history, read_texts
 from coreos_kit.ops.session import Session
+from coreos_kit.ops.vouching import ask_who_vouches
 from coreos_kit.planning import PlanOptions
-from coreos_kit.planning.seals import Seal, seal_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,29 +89,14 @@ def _the_one_before(history: History) -> Recorded:
 
 
 def _refuse_unsealed(session: Session, recorded: Recorded) -> None:
-    answers = session.files.look()
-    seen = {machine: files for machine, files in answers.items() if isinstance(files, SeenFiles)}
-    seal = seal_of(recorded.release.number, seal_content(recorded), seen)
-    if not seal.holds:
-        silent = [
-            f"{machine}: {answer}" for machine, answer in answers.items() if isinstance(answer, KitError)
-        ]
+    vouched = ask_who_vouches(session, recorded)
+    if not vouched.seal.holds:
         raise Refused(
-            f"release {recorded.release.number} is not what was deployed, as far as the machines know;"
+            f"release {recorded.number} is not what was deployed, as far as the machines know;"
             " nothing was touched",
-            details=[*_votes(seal), *silent],
+            details=tuple(vouched.lines()),
             hint="Somebody may have written it into etcd by hand. Check out that revision, and deploy it.",
         )
-
-
-def _votes(seal: Seal) -> list[str]:
-    said = (
-        ("they have sealed another manifest of that number", seal.differing),
-        ("they have sealed no such release", seal.lacking),
-        ("they vouch for it", seal.matching),
-    )
-    votes = [f"{', '.join(sorted(machines))}: {what}" for what, machines in said if machines]
-    return votes or ["no machine has sealed any release"]
 
 
 def _cluster_of(session: Session, release: Release, configuration: str) -> Cluster:

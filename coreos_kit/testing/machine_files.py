@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coreos_kit.errors import KitError
+from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.secret import Secret, SecretSource, SeenFiles
 from coreos_kit.ports import FileChange
 from coreos_kit.units.secret_files import KEY_FILE, digest_of
@@ -11,15 +11,22 @@ from coreos_kit.units.secret_files import KEY_FILE, digest_of
 
 @dataclass(slots=True)
 class FakeMachineFiles:
-    """`ports.MachineFiles`: each machine's files by name. `broken` machines can't be written to."""
+    """`ports.MachineFiles`: each machine's files by name.
+
+    `broken` machines can't be written to, `silent` ones don't answer.
+    """
 
     machines: Mapping[str, dict[str, Secret]]
     broken: set[str] = field(default_factory=set)
+    silent: set[str] = field(default_factory=set)
     log: list[str] = field(default_factory=list)
 
     def look(self) -> Mapping[str, SeenFiles | KitError]:
         """See `ports.MachineFiles.look`."""
-        return {machine: _seen(files) for machine, files in self.machines.items()}
+        return {
+            machine: Unreachable(f"{machine} does not answer") if machine in self.silent else _seen(files)
+            for machine, files in self.machines.items()
+        }
 
     def change(self, changes: Mapping[str, FileChange]) -> Mapping[str, KitError]:
         """See `ports.MachineFiles.change`."""

@@ -272,6 +272,38 @@ def test_a_release_that_somebody_wrote_into_etcd_is_not_gone_back_to(second: Kit
     assert second.cluster.log == []
 
 
+def test_history_of_one_says_whether_the_machines_vouch_for_it(second: Kit) -> None:
+    forged(second, 7)
+
+    good, bad = second("history", "1"), second("history", "7")
+    seals = [second("history", number, "--json").json["seal"] for number in ("1", "7")]
+
+    assert good.code == bad.code == 0
+    assert "most machines vouch for it\n    core-1, core-2, core-3: they vouch for it\n" in good.out
+    assert (
+        "rollback refuses it: too few machines vouch for it\n"
+        "    core-1, core-2, core-3: they have sealed no such release\n"
+    ) in bad.out
+    nobody: dict[str, object] = {"matching": [], "differing": [], "lacking": [], "silent": []}
+    assert seals == [
+        {**nobody, "holds": True, "matching": ["core-1", "core-2", "core-3"]},
+        {**nobody, "holds": False, "lacking": ["core-1", "core-2", "core-3"]},
+    ]
+
+
+def test_history_of_one_names_the_machines_that_say_nothing(second: Kit) -> None:
+    second.cluster.files.silent = {"core-3"}
+
+    out, shown = second("history", "1").out, second("history", "1", "--json").json
+
+    assert (
+        "most machines vouch for it\n"
+        "    core-1, core-2: they vouch for it\n"
+        "    core-3: core-3 does not answer\n"
+    ) in out
+    assert shown["seal"]["silent"] == [{"machine": "core-3", "error": "core-3 does not answer"}]
+
+
 def test_a_release_that_somebody_has_changed_in_etcd_is_not_gone_back_to(second: Kit) -> None:
     forged(second, 1)
 
@@ -376,6 +408,7 @@ def test_a_deploy_that_fails_is_in_the_history_and_can_not_be_gone_back_to(deplo
     assert listed["current"] == 1
     assert listed["releases"][1]["outcome"] in ("failed", "rolled back")
     assert "apache@7777.service did not come up" in listed["releases"][1]["error"]
+    assert deployed("history", "2", "--json").json["seal"] is None
     assert refused.code == 3
     assert "error: 2 can't be gone back to: that deploy ended as " in refused.err
 
