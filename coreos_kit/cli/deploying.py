@@ -49,10 +49,12 @@ def plan_command(
     """
     from coreos_kit.cli import planned, show, show_plan, wiring
     from coreos_kit.ops.plan import losses, prepare
+    from coreos_kit.ops.recording import refuse_unrecordable
 
     options = planning_options(skip, evacuate, allow_remove)
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         prepared = prepare(session, options)
+        refuse_unrecordable(session, prepared)
     planned.keep(session, prepared, options, out)
     show_plan.plan(ctx.obj, session.cluster, prepared, losses(session, prepared, options))
     raise typer.Exit(1 if exit_code and not prepared.plan.is_empty else 0)
@@ -86,12 +88,14 @@ def deploy_command(
     from coreos_kit.cli import confirming, planned, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
     from coreos_kit.ops.deploy import DeployOptions
+    from coreos_kit.ops.recording import refuse_unrecordable
     from coreos_kit.planning import refuse_downtime
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         again = planned.planner(session, planning_options(skip, evacuate, allow_remove), plan, older=older)
         prepared = again()
         refuse_downtime(prepared.plan, allowed=allow_downtime)
+        refuse_unrecordable(session, prepared)
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
         how = DeployOptions(timeout, allow_downtime, not no_rollback)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)

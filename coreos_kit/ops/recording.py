@@ -119,14 +119,28 @@ def begin(session: Session, prepared: Prepared, about: About) -> Recording | Non
         return None
     history = read_history(session)
     draft = _draft(session, prepared, history, about)
-    current = history.current
-    if prepared.plan.is_empty and current is not None and current.content == draft.content:
+    if _is_recorded(prepared, draft, history.current):
         return None
-    _refuse_not_utf_8(prepared)
-    texts = _texts_of(prepared)
-    refuse_too_large(draft, texts)
-    write_texts(session, texts)
+    _refuse_what_etcd_does_not_take(prepared, draft)
+    write_texts(session, _texts_of(prepared))
     return Recording(session, prepared, history, draft)
+
+
+def refuse_unrecordable(session: Session, prepared: Prepared) -> None:
+    """Refuse for a plan what `begin` would refuse once it is to be carried out; asks nobody."""
+    draft = _draft(session, prepared, History(), About("coreos-kit deploy", revision=Revision()))
+    if not _is_recorded(prepared, draft, prepared.current):
+        _refuse_what_etcd_does_not_take(prepared, draft)
+
+
+def _is_recorded(prepared: Prepared, draft: Release, current: Release | None) -> bool:
+    """Whether nothing is to be done, and what stands is the last release."""
+    return prepared.plan.is_empty and current is not None and current.content == draft.content
+
+
+def _refuse_what_etcd_does_not_take(prepared: Prepared, draft: Release) -> None:
+    _refuse_not_utf_8(prepared)
+    refuse_too_large(draft, _texts_of(prepared))
 
 
 def _refuse_not_utf_8(prepared: Prepared) -> None:
@@ -149,7 +163,6 @@ def _is_utf_8(text: str) -> bool:
 
 
 def _draft(session: Session, prepared: Prepared, history: History, about: About) -> Release:
-    checkout = session.checkout.revision() if session.checkout else Revision()
     known = sealed_numbers([files for files in prepared.seen_files.values() if isinstance(files, SeenFiles)])
     last = max(history.last_number, *known, 0)
     if last >= _LAST_NUMBER:  # no deploy has come so far: somebody wrote it
@@ -165,12 +178,16 @@ def _draft(session: Session, prepared: Prepared, history: History, about: About)
         host=session.author.host,
         kit=coreos_kit.__version__,
         command=about.command,
-        revision=about.revision if about.revision is not None else checkout,
+        revision=about.revision if about.revision is not None else _checked_out(session),
         configuration=digest_of(prepared.configuration),
         units=_units(prepared.desired, prepared.plan),
         digests=prepared.plan.digests,
         back_to=about.back_to,
     )
+
+
+def _checked_out(session: Session) -> Revision:
+    return session.checkout.revision() if session.checkout else Revision()
 
 
 def _units(desired: Collection[DesiredUnit], plan: Plan) -> tuple[ReleasedUnit, ...]:

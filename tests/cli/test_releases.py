@@ -473,17 +473,35 @@ def test_a_release_that_can_not_be_recorded_is_exit_6_and_the_next_deploy_record
     assert (again["changed"], again["release"]) == (False, 3)
 
 
-def test_what_is_too_large_for_etcd_is_refused_before_anything_is_touched(deployed: Kit) -> None:
+@pytest.mark.parametrize(
+    "args", [("plan",), ("plan", "--out", "kept.json"), ("deploy",), ("deploy", "--yes")]
+)
+def test_what_is_too_large_for_etcd_is_refused_with_the_plan_before_anything_is_asked_or_touched(
+    deployed: Kit, args: tuple[str, ...]
+) -> None:
     with (deployed.workspace / "coreos-kit.toml").open("a") as file:
         file.write("# x\n" * 400_000)
     deployed.edit("coreos-kit.toml", OLD, NEW)
 
-    code, _, err = deployed("deploy", "--yes")
+    code, out, err = deployed(*args)
 
-    assert code == 3
-    assert "error: this is too large to be recorded in etcd, which takes 1500000 bytes at once;" in err
+    assert (code, out) == (3, "")
+    assert err.startswith(
+        "error: this is too large to be recorded in etcd, which takes 1500000 bytes at once;"
+        " nothing was touched\n"
+        "       the text that begins with "
+    )
+    assert not (deployed.workspace / "kept.json").exists()
     assert deployed.cluster.log == []
     assert len([key for key in deployed.cluster.kept.keys if "/releases/" in key]) == 1
+
+
+def test_what_is_too_large_and_changes_nothing_is_recorded_already(deployed: Kit) -> None:
+    with (deployed.workspace / "coreos-kit.toml").open("a") as file:
+        file.write("# x\n" * 400_000)
+
+    assert deployed("plan", "--exit-code").code == 0
+    assert deployed("deploy", "--yes").code == 0
 
 
 def test_damaged_releases_are_shown_and_do_not_stop_a_deploy(second: Kit) -> None:
