@@ -23,6 +23,11 @@ if [ "${1:-}" = --undo ]; then
   exit
 fi
 
+cache=${COREOS_KIT_CACHE_DIR:-/var/cache/coreos-kit}
+if [ ! -e .venv/.kit ] || [ ! -d "$cache" ]; then
+  echo "The first run takes some minutes, most of them for what is made once and kept: packages, .venv, and in $cache the machines' root file system."
+fi
+
 step "installing what is missing"
 tools/setup.sh lab kit
 

@@ -28,7 +28,7 @@ packages() {
     "Install them with your package manager, then run this again."
   [ "$(id -u)" = 0 ] || command -v sudo > /dev/null || refuse "these packages are missing, and only root can install them: ${missing[*]}" \
     "Run this as root, or: apt-get install ${missing[*]}"
-  echo "installing ${missing[*]}"
+  echo "installing ${missing[*]} with apt-get (once; it may take a minute)"
   # shellcheck disable=SC2016 # it is the inner bash that expands these
   as_root env DEBIAN_FRONTEND=noninteractive bash -c '
     set -e
@@ -49,7 +49,7 @@ environment() { # $1: what to install   $2: the stamp that says it is there
       refuse "Python 3.11 or newer is needed, and $PYTHON is $("$PYTHON" --version 2>&1 || true)" \
         "Name another one: make PYTHON=python3.12 demo"
     "$PYTHON" -c 'import ensurepip, venv' 2> /dev/null || packages python3-venv
-    echo "setting up .venv"
+    echo "setting up .venv, and what coreos-kit needs in it (once; it may take a minute)"
     [ -x .venv/bin/python ] || "$PYTHON" -m venv .venv
     .venv/bin/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt --editable "$1"
     touch "$2"

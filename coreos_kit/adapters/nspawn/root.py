@@ -102,9 +102,9 @@ def _make_root(folder: Path, upstream: Upstream, progress: Progress) -> float:
         env = {"http_proxy": upstream.proxy} if upstream.proxy else {}
         _contained(script("make-base.sh"), *arguments, env=env)
 
-    progress(f"making the machines' root file system in {folder} (once)")
-    download_s = _timed(progress, f"downloaded Debian {SUITE}", lambda: base("download"))
-    _timed(progress, "unpacked it", lambda: base("unpack"))
+    progress(f"making the machines' root file system in {folder}: it takes minutes, once, and is kept")
+    download_s = _timed(progress, f"downloading Debian {SUITE}", lambda: base("download"))
+    _timed(progress, "unpacking it", lambda: base("unpack"))
     if upstream.ca_bundle:
         bundle = system / "etc/ssl/certs/ca-certificates.crt"
         bundle.parent.mkdir(parents=True, exist_ok=True)
@@ -114,10 +114,10 @@ def _make_root(folder: Path, upstream: Upstream, progress: Progress) -> float:
 
     download_s += _timed(
         progress,
-        f"downloaded {len(PACKAGES)} packages and what they need",
+        f"downloading {len(PACKAGES)} packages and what they need",
         lambda: _install(system, upstream, "download", PACKAGES),
     )
-    _timed(progress, "installed them", lambda: _install(system, upstream, "unpack", PACKAGES))
+    _timed(progress, "installing them", lambda: _install(system, upstream, "unpack", PACKAGES))
     _inside(system, script("settle-root.sh"))
     programs = ["usr/bin/etcd", "usr/lib/coreos-kit-lab/etcdctl"]
     flat = r"--transform=s,usr/lib/coreos-kit-lab,usr/bin,"
@@ -132,11 +132,11 @@ def _make_podman_layer(layer: Path, system: Path, upstream: Upstream, progress: 
     for made in (upper, work, merged):
         made.mkdir(parents=True)
     mounts.mount_overlay(merged, lower=[system], upper=upper, work=work)
-    progress(f"making a layer with podman in {layer} (once)")
+    progress(f"making a layer with podman in {layer}: it takes a minute, once, and is kept")
     download_s = _timed(
-        progress, "downloaded podman", lambda: _install(merged, upstream, "download", PODMAN_PACKAGES)
+        progress, "downloading podman", lambda: _install(merged, upstream, "download", PODMAN_PACKAGES)
     )
-    _timed(progress, "installed it", lambda: _install(merged, upstream, "unpack", PODMAN_PACKAGES))
+    _timed(progress, "installing it", lambda: _install(merged, upstream, "unpack", PODMAN_PACKAGES))
     # Like etcdctl: only a profile whose system has podman puts it in its place.
     (merged / "usr/bin/podman").rename(merged / "usr/lib/coreos-kit-lab/podman")
     mounts.unmount_below(merged)
@@ -176,8 +176,8 @@ def _remove_unused(newest: Path) -> None:
 
 
 def _timed(progress: Progress, what: str, step: Callable[[], None]) -> float:
+    """Say what is done, before it is silent for long; return how long it took."""
+    progress(what)
     started = time.monotonic()
     step()
-    seconds = time.monotonic() - started
-    progress(f"{what}: {seconds:.0f} s")
-    return seconds
+    return time.monotonic() - started
