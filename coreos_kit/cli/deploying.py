@@ -88,12 +88,14 @@ def deploy_command(
     from coreos_kit.cli import confirming, planned, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
     from coreos_kit.ops.deploy import DeployOptions
+    from coreos_kit.ops.lock import refuse_held
     from coreos_kit.ops.recording import refuse_unrecordable
     from coreos_kit.planning import refuse_downtime
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         again = planned.planner(session, planning_options(skip, evacuate, allow_remove), plan, older=older)
         prepared = again()
+        refuse_held(prepared.lock, wait_s=lock_wait)
         refuse_downtime(prepared.plan, allowed=allow_downtime)
         refuse_unrecordable(session, prepared)
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)

@@ -54,6 +54,7 @@ def rollback_command(
     from coreos_kit.cli import confirming, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import carry_out
     from coreos_kit.ops.deploy import DeployOptions
+    from coreos_kit.ops.lock import refuse_held
     from coreos_kit.ops.rollback import find_target
     from coreos_kit.planning import refuse_downtime
 
@@ -61,6 +62,7 @@ def rollback_command(
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         target = find_target(session, number)
         prepared = target.prepare(planning)
+        refuse_held(prepared.lock, wait_s=lock_wait)
         refuse_downtime(prepared.plan, allowed=allow_downtime)
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)

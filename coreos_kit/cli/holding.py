@@ -59,11 +59,13 @@ def drain_command(
     from coreos_kit.ops.carrying_out import Order
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.ops.drain import drain, prepare_drain
+    from coreos_kit.ops.lock import refuse_held
     from coreos_kit.planning import PlanOptions, refuse_downtime
 
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         again = partial(prepare_drain, session, machine, PlanOptions(skip=frozenset(skip or ())))
         prepared = again()
+        refuse_held(prepared.lock, wait_s=lock_wait)
         refuse_downtime(prepared.plan, allowed=allow_downtime)
         show_holding.confirm_drain(ctx.obj, prepared.plan, machine, yes=yes)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)

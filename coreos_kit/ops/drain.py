@@ -10,10 +10,11 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.ops.carrying_out import Done, Order, carry_out
 from coreos_kit.ops.cordons import Cordon, cordon, refuse_scheduler, refuse_unknown
+from coreos_kit.ops.etcd_word import ask_etcd
 from coreos_kit.ops.holding import holding_notes, with_holding
 from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
-from coreos_kit.ops.plan import Prepared, ask_etcd
+from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.draining import as_it_stands, only_moves
@@ -68,12 +69,12 @@ def prepare_drain(session: Session, machine: str, options: PlanOptions) -> Prepa
         looking_at_files = pool.submit(session.files.look)
         asking = pool.submit(ask_etcd, session)
         observed = session.driver.observe([unit.name for unit in configured])
-        seen_files, (holding, etcd_error) = looking_at_files.result(), asking.result()
+        seen_files, etcd = looking_at_files.result(), asking.result()
     refuse_scheduler(observed, machine)
     _refuse_silent(observed, machine)
     standing = as_it_stands(session.project.name, configured, observed)
     drained = options.drained | {machine}
-    options = with_holding(replace(options, drained=drained), holding, standing)
+    options = with_holding(replace(options, drained=drained), etcd.holding, standing)
     sealed = seal(secrets, seen_files)
     made = plan(session.project.name, session.cluster, standing, observed, options)
     files = plan_files(session, made, standing, sealed, seen_files, observed, options.skip)
@@ -84,15 +85,16 @@ def prepare_drain(session: Session, machine: str, options: PlanOptions) -> Prepa
             made,
             files={name: found for name, found in files.items() if name in receiving},
             notes=(
-                *holding_notes(holding, etcd_error),
+                *holding_notes(etcd.holding, etcd.error),
                 *_stays(made, observed, machine, standing),
                 *made.notes,
             ),
         ),
         desired=standing,
         observed=observed,
-        etcd_error=etcd_error,
+        etcd_error=etcd.error,
         contents=sealed.contents,
+        lock=etcd.lock,
     )
 
 

@@ -122,8 +122,13 @@ def held_lock(session: Session, command: str, *, wait_s: float = 0) -> Iterator[
 
 def who_holds(session: Session) -> HeldLock | None:
     """Return the lock as it stands in etcd; None where nobody has it."""
-    entry = session.store().entry(lock_key(session.project.name))
-    return None if entry is None else HeldLock(Holder.parse(entry.value), entry.value, entry.ttl_left_s)
+    return _held(session.store().entry(lock_key(session.project.name)))
+
+
+def refuse_held(held: HeldLock | None, *, wait_s: float) -> None:
+    """Refuse what `held_lock` would refuse later, unless it is to be waited for; takes no lock."""
+    if held is not None and not wait_s:
+        raise _refused(held)
 
 
 def release(session: Session, held: HeldLock | None) -> None:
@@ -160,7 +165,7 @@ def _obtain(session: Session, holder: Holder, wait_s: float) -> _Obtained:
             store = session.store()
             asked_at = session.clock.now()
             lease = store.create(key, holder.text(), LEASE_S)
-            held = None if lease else store.entry(key)
+            held = None if lease else _held(store.entry(key))
         except Unreachable as error:
             raise Unreachable(
                 f"the lock {key} can't be taken, so nothing was touched",
@@ -175,15 +180,19 @@ def _obtain(session: Session, holder: Holder, wait_s: float) -> _Obtained:
                 continue
         if session.clock.now() >= deadline:
             raise _refused(held)
-        other = str(Holder.parse(held.value)) if held else "somebody"
+        other = str(held.holder) if held else "somebody"
         if other != told:
             session.progress(f"waiting for the lock: {other} has it")
             told = other
         session.clock.sleep(POLL_S)
 
 
-def _refused(held: EtcdEntry | None) -> LockHeld:
-    who = str(Holder.parse(held.value)) if held else "somebody else"
+def _held(entry: EtcdEntry | None) -> HeldLock | None:
+    return None if entry is None else HeldLock(Holder.parse(entry.value), entry.value, entry.ttl_left_s)
+
+
+def _refused(held: HeldLock | None) -> LockHeld:
+    who = str(held.holder) if held else "somebody else"
     if held is not None and held.ttl_left_s is None:
         lasts = "It has no lease and stays until somebody takes it away"
     else:

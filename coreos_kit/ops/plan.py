@@ -14,11 +14,12 @@ from coreos_kit.model.secret import Secret, SeenFiles
 from coreos_kit.ops.adopt import carry_over_notes
 from coreos_kit.ops.behind import behind
 from coreos_kit.ops.checkout import release_notes
-from coreos_kit.ops.holding import holding_notes, read_holding, with_holding
+from coreos_kit.ops.etcd_word import EtcdWord, ask_etcd
+from coreos_kit.ops.holding import holding_notes, with_holding
+from coreos_kit.ops.lock import HeldLock
 from coreos_kit.ops.machine_files import Secrets, plan_files, read_secrets, seal
 from coreos_kit.ops.releases import History, try_history
 from coreos_kit.ops.session import Session
-from coreos_kit.ops.status import registration_prefixes
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.losses import losses_of
 from coreos_kit.planning.refusals import silent_machines
@@ -46,6 +47,7 @@ class Prepared:
     away: frozenset[str] = frozenset()  # machines that are left as they are
     configuration: str = ""  # the text of coreos-kit.toml that this comes from
     current: Release | None = None  # the last release; None: there is none, or etcd can't be asked
+    lock: HeldLock | None = None  # as it was held while this was looked at, by whomever
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,7 @@ class _Seen:
 
     observed: Observation
     files: Mapping[str, SeenFiles | KitError]
-    holding: Holding
-    etcd_error: Unreachable | None
+    etcd: EtcdWord
     history: History
     digests: Mapping[str, str]
     failures: Mapping[str, KitError]  # why an image has no digest
@@ -108,8 +109,7 @@ def _look(
     files = looking_at_files.result()
     if not observed.machines.keys() <= files.keys():  # fleet told of a machine that nobody had named
         files = session.files.look()
-    holding, etcd_error = asking.result()
-    return _Seen(observed, files, holding, etcd_error, reading.result(), digests, failures)
+    return _Seen(observed, files, asking.result(), reading.result(), digests, failures)
 
 
 def _planned(
@@ -123,7 +123,7 @@ def _planned(
     options: PlanOptions,
 ) -> Prepared:
     """Plan for units whose images are pinned; their secrets' files are not yet."""
-    observed, holding = seen.observed, seen.holding
+    observed, holding = seen.observed, seen.etcd.holding
     options = with_holding(options, holding, units)
     sealed = seal(secrets, seen.files)
     pinned = tuple(
@@ -132,7 +132,7 @@ def _planned(
     )
     notes = [
         *notes,
-        *holding_notes(holding, seen.etcd_error),
+        *holding_notes(holding, seen.etcd.error),
         *still_notes(pinned, options.held_units, observed),
     ]
     pinned = left_as_found(session.project.name, pinned, observed, options.held_units)
@@ -148,7 +148,7 @@ def _planned(
         ),
         desired=pinned,
         observed=observed,
-        etcd_error=seen.etcd_error,
+        etcd_error=seen.etcd.error,
         contents=sealed.contents,
         file_digests={} if sealed.is_new else sealed.digests,
         holding=holding,
@@ -156,6 +156,7 @@ def _planned(
         away=options.skip | observed.unreachable.keys(),
         configuration=configuration,
         current=seen.history.current,
+        lock=seen.etcd.lock,
     )
 
 
@@ -163,19 +164,6 @@ def losses(session: Session, prepared: Prepared, options: PlanOptions) -> tuple[
     """Say what each machine's loss would mean once the plan stands; asks nobody."""
     options = with_holding(options, prepared.holding, prepared.desired)
     return losses_of(session.project.name, prepared.desired, prepared.observed, prepared.plan, options)
-
-
-def ask_etcd(session: Session) -> tuple[Holding, Unreachable | None]:
-    """Return what is held still, or why etcd can't be asked, in the API that sidekicks write.
-
-    Raises `Refused` where it does not serve that API.
-    """
-    try:
-        for prefix in registration_prefixes(session):
-            session.store().entries(prefix)
-        return read_holding(session), None
-    except Unreachable as error:
-        return Holding(), error
 
 
 def _references(desired: Sequence[DesiredUnit]) -> tuple[str, ...]:

@@ -54,6 +54,40 @@ def test_a_deploy_under_anothers_lock_ends_in_7_and_touches_nothing(deployed: Ki
     assert deployed.cluster.log == []
 
 
+@pytest.mark.parametrize("args", [("deploy",), ("rollback", "1"), ("drain", "core-1")])
+def test_who_would_not_wait_for_the_lock_is_told_before_there_is_a_plan_and_a_question(
+    deployed: Kit, args: tuple[str, ...]
+) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    assert deployed("deploy", "--yes").code == 0
+
+    code, out, err = held(deployed)(*args)
+
+    assert (code, out) == (7, "")
+    assert err.startswith(f"error: the lock is held by {SHOWN}; nothing was touched\n")
+
+
+def test_a_lock_that_somebody_takes_while_the_plan_is_read_counts_as_well(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    create = deployed.cluster.create
+
+    def is_late(key: str, value: str, ttl_s: int) -> str | None:
+        held(deployed)
+        return create(key, value, ttl_s)
+
+    monkeypatch.setattr(deployed.cluster, "create", is_late)
+    deployed.cluster.log.clear()
+
+    code, out, err = deployed("deploy", "--yes")
+
+    assert code == 7
+    assert "~ replace apache@7777.service on core-1" in out
+    assert f"error: the lock is held by {SHOWN}; nothing was touched\n" in err
+    assert deployed.cluster.log == []
+
+
 def test_a_deploy_that_waits_goes_on_when_the_lock_is_free(
     deployed: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
