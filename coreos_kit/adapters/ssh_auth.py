@@ -5,6 +5,7 @@ paramiko's own order tries files first, and knows no IdentitiesOnly.
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
@@ -17,6 +18,8 @@ from paramiko.pkey import PKey, PublicBlob, UnknownKeyType
 
 from coreos_kit.adapters.ssh_config import SshSettings
 
+_LIST_S = 3.0
+_SIGN_S = 60.0  # somebody may have to touch a key
 MAX_KEYS = 6  # sshd's MaxAuthTries: what comes after is never looked at
 
 
@@ -49,9 +52,10 @@ class _BrokenKey(AuthSource):
 class KeysOnly(AuthStrategy):
     """Keys in OpenSSH's order; passwords are never asked for, and the agent is never forwarded."""
 
-    def __init__(self, settings: SshSettings) -> None:
+    def __init__(self, settings: SshSettings, patience_s: float) -> None:
         super().__init__(ssh_config=SSHConfig())
         self._settings = settings
+        self._patience_s = patience_s
         self._agent_keys: tuple[PKey, ...] = ()
 
     def authenticate(self, transport: paramiko.Transport) -> list[SourceResult]:
@@ -71,7 +75,10 @@ class KeysOnly(AuthStrategy):
             shown += not isinstance(source, _BrokenKey)
             if shown > MAX_KEYS:
                 return
+            asked = time.monotonic()
             yield source
+            if time.monotonic() - asked >= self._patience_s:
+                return  # it answered nothing, and would to no other key
 
     def _candidates(self) -> Iterator[AuthSource]:
         user = self._settings.user
@@ -135,11 +142,13 @@ class _Agent(AgentSSH):
     def __init__(self, path: str) -> None:
         super().__init__()
         connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(_LIST_S)
         try:
             connection.connect(path)
             self._connect(connection)  # type: ignore[attr-defined]
+            connection.settimeout(_SIGN_S)
         except (OSError, EOFError, paramiko.SSHException):
-            connection.close()  # an agent that is gone has no keys
+            connection.close()  # an agent that is gone, or says nothing, has no keys
 
     def close(self) -> None:
         self._close()  # type: ignore[attr-defined]

@@ -97,8 +97,20 @@ class _Started:
         self._deadline = deadline
 
     def __enter__(self) -> None:
-        self._channel.settimeout(max(0.1, self._deadline - time.monotonic()))
-        self._channel.exec_command(self._command)
+        left_s = max(0.1, self._deadline - time.monotonic())
+        self._channel.settimeout(left_s)
+        # paramiko waits for an answer as long as the connection stands; a channel that closes ends that.
+        giving_up = threading.Timer(left_s, self._channel.close)
+        giving_up.daemon = True
+        giving_up.start()
+        try:
+            self._channel.exec_command(self._command)
+        except paramiko.SSHException as error:
+            if time.monotonic() >= self._deadline:
+                raise TimeoutError from error
+            raise
+        finally:
+            giving_up.cancel()
         self._channel.fileno()  # before the first byte: this is what poll() waits on
         if len(self._stdin) > _CHUNK:
             threading.Thread(target=self._feed, name="ssh-stdin", daemon=True).start()
@@ -123,6 +135,8 @@ def _pieces(channel: paramiko.Channel, is_over: Callable[[], bool]) -> Iterator[
     poll.register(channel.fileno(), select.POLLIN)
     while True:
         while channel.recv_ready() or channel.recv_stderr_ready():
+            if is_over():  # also of one that never stops to print
+                raise TimeoutError
             if channel.recv_ready():
                 yield False, channel.recv(_CHUNK)
             if channel.recv_stderr_ready():
@@ -139,7 +153,7 @@ def _pieces(channel: paramiko.Channel, is_over: Callable[[], bool]) -> Iterator[
 def _exit_code(channel: paramiko.Channel, deadline: float) -> int:
     if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
         raise TimeoutError
-    # A connection that dies closes the channel without the end of the streams that a server always sends.
-    if channel.exit_status == -1 and not channel.eof_received:
+    # A connection that dies closes the channel, mostly without the end of the streams that servers send.
+    if channel.exit_status == -1 and not (channel.eof_received and channel.get_transport().is_active()):
         raise ConnectionLostError
     return channel.exit_status

@@ -171,7 +171,7 @@ class Link:
                 "banner_timeout": 2 * self._timeout_s,
                 "auth_timeout": self._timeout_s,
                 "channel_timeout": self._timeout_s,
-                "auth_strategy": KeysOnly(settings),
+                "auth_strategy": KeysOnly(settings, self._timeout_s),
                 "transport_factory": new_transport,
                 "allow_agent": False,  # these two: KeysOnly decides
                 "look_for_keys": False,

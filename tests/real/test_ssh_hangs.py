@@ -1,0 +1,164 @@
+"""Servers and agents that stop in the middle of a conversation: each phase of it has its limit."""
+
+import getpass
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import paramiko
+import pytest
+
+from coreos_kit.adapters.ssh import open_machines
+from coreos_kit.errors import KitError, TimedOut, Unreachable
+from coreos_kit.model.project import MachineEntry
+from coreos_kit.testing.servers import make_key, running_sshd
+
+pytestmark = pytest.mark.real
+
+USER = getpass.getuser()
+Exec = Callable[[paramiko.Channel], bool]
+
+
+class Lame(paramiko.ServerInterface):
+    """A server that lets everybody in, and stops where it is told to."""
+
+    def __init__(self, over: threading.Event, login: bool, execute: Exec) -> None:
+        self._over = over
+        self._login = login
+        self._execute = execute
+
+    def get_allowed_auths(self, username: str) -> str:
+        return "publickey"
+
+    def check_auth_publickey(self, username: str, key: paramiko.PKey) -> int:
+        if self._login:
+            return paramiko.AUTH_SUCCESSFUL
+        self._over.wait(60)
+        return paramiko.AUTH_FAILED
+
+    def check_channel_request(self, kind: str, chanid: int) -> int:
+        return paramiko.OPEN_SUCCEEDED
+
+    def check_channel_exec_request(self, channel: paramiko.Channel, command: bytes) -> bool:
+        return self._execute(channel)
+
+
+@contextmanager
+def lame_server(tmp_path: Path, *, login: bool = True, execute: Exec | None = None) -> Iterator[Path]:
+    """Serve one connection, and give an ssh_config in which it is the host `web`, with three keys."""
+    over = threading.Event()
+    host_key = make_key(tmp_path / "host")
+    server = Lame(over, login, execute or (lambda _: not over.wait(60)))
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        transport = paramiko.Transport(connection)
+        transport.add_server_key(paramiko.PKey.from_path(str(host_key)))
+        transport.start_server(server=server)
+        over.wait(60)
+        transport.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
+        thread.start()
+        known_hosts = tmp_path / "known_hosts"
+        known_hosts.write_text(f"[127.0.0.1]:{port} {host_key.with_suffix('.pub').read_text()}")
+        yield config(
+            tmp_path, port, known_hosts, [make_key(tmp_path / f"key{number}") for number in range(3)]
+        )
+        over.set()
+        thread.join(10)
+
+
+def config(tmp_path: Path, port: int, known_hosts: Path | str, keys: list[Path]) -> Path:
+    lines = ["Host web", "HostName 127.0.0.1", f"Port {port}", f"UserKnownHostsFile {known_hosts}"]
+    path = tmp_path / "ssh_config"
+    path.write_text("\n".join([*lines, *(f"IdentityFile {key}" for key in keys), ""]))
+    return path
+
+
+def failure(config_file: Path, *, timeout_s: float = 1.5) -> tuple[KitError, float]:
+    """Run a command, and return how it failed and after how long."""
+    entry = MachineEntry("web1", f"{USER}@web")
+    caught: list[KitError] = []
+
+    def run() -> None:
+        with open_machines([entry], connect_timeout_s=1.5, config_file=config_file) as machines:
+            try:
+                machines.runner("web1").run(["true"], timeout_s=timeout_s)
+            except KitError as error:
+                caught.append(error)
+
+    started = time.monotonic()
+    thread = threading.Thread(target=run, daemon=True)  # not here: what hangs for ever must not hang the test
+    thread.start()
+    thread.join(10)
+    assert caught, "it still hangs"
+    return caught[0], time.monotonic() - started
+
+
+def test_a_command_that_the_server_takes_no_notice_of_ends_with_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with lame_server(tmp_path) as config_file:
+        error, took_s = failure(config_file)
+
+    assert isinstance(error, TimedOut)
+    assert str(error) == "true did not come to its end on web1 within 1.5 s"
+    assert took_s < 5
+
+
+def test_a_connection_that_breaks_between_the_last_output_and_the_exit_code_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(channel: paramiko.Channel) -> bool:
+        def end() -> None:
+            time.sleep(0.1)
+            channel.shutdown_write()
+            time.sleep(0.1)
+            channel.get_transport().close()
+
+        threading.Thread(target=end, daemon=True).start()
+        return True
+
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with lame_server(tmp_path, execute=break_off) as config_file:
+        error, _ = failure(config_file)
+
+    assert isinstance(error, Unreachable)
+    assert "was lost while true ran" in str(error)
+
+
+def test_a_server_that_never_answers_a_login_costs_its_time_once_and_not_for_each_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with lame_server(tmp_path, login=False) as config_file:
+        error, took_s = failure(config_file)
+
+    assert "it gave no answer to the login in time" in str(error)
+    assert took_s < 3
+
+
+def test_an_agent_that_says_nothing_has_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_sshd() as server, socket.socket(socket.AF_UNIX) as agent:
+        agent.bind(str(server.folder / "agent"))
+        agent.listen()
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(server.folder / "agent"))
+        config_file = config(tmp_path, server.port, server.known_hosts(), [server.identity])
+        done: list[int] = []
+
+        def run() -> None:
+            with open_machines([MachineEntry("web1", f"{USER}@web")], config_file=config_file) as machines:
+                done.append(machines.runner("web1").run(["true"]).code)
+
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
+        thread.join(10)
+
+    assert done == [0], "it still waits for the agent"
