@@ -119,3 +119,35 @@ def test_a_machine_that_only_fleet_names_is_taken_in(fleet: FleetDriver) -> None
         ("192.0.2.3", "core-1"),
     ]
     assert set(seen.machines) == {"core-1", "192.0.2.2", "192.0.2.3"}
+
+
+def let_lists_fail_after_the_first(fleet: FleetDriver, machine: str) -> None:
+    """On one machine fleetctl lists what there is once, and then no more; all else it goes on to do."""
+    program = fleet.machines.runners[machine].programs / "fleetctl"  # type: ignore[attr-defined]
+    honest = program.rename(program.with_name("honest"))
+    once = program.with_name("once")
+    program.write_text(
+        f"#!/bin/bash\nif [[ $1 = list-* ]] && ! mkdir {once}.$1 2> /dev/null; then\n"
+        f'  echo "it has lost its etcd" >&2; exit 1\nfi\nexec {honest} "$@"\n'
+    )
+    program.chmod(0o755)
+
+
+def test_where_the_lists_stop_to_answer_in_the_middle_the_next_machine_goes_on(fleet: FleetDriver) -> None:
+    fleet.apply(Change("core-1", write={PLAIN: text_of("kitplain")}, start=(PLAIN,)))
+    let_lists_fail_after_the_first(fleet, "core-1")
+
+    applied = fleet.apply_all([Change("core-1", stop=(PLAIN,))], timeout_s=2)
+
+    assert [(outcome.name, outcome.active_state) for outcome in applied["core-1"]] == [(PLAIN, "inactive")]  # type: ignore[union-attr]
+
+
+def test_where_the_lists_stop_to_answer_everywhere_that_is_what_is_said(fleet: FleetDriver) -> None:
+    fleet.apply(Change("core-1", write={PLAIN: text_of("kitplain")}, start=(PLAIN,)))
+    for machine in fleet.machines.runners:
+        let_lists_fail_after_the_first(fleet, machine)
+
+    with pytest.raises(Unreachable) as raised:
+        fleet.apply_all([Change("core-1", stop=(PLAIN,), remove=(PLAIN,))], timeout_s=2)
+
+    assert raised.value.details == tuple(f"core-{n}: it has lost its etcd" for n in (1, 2, 3))

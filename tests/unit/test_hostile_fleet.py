@@ -7,9 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coreos_kit.adapters.answers import read_answer
+from coreos_kit.adapters.fleet.driver import FleetDriver
+from coreos_kit.adapters.fleet.gateway import Gateway
 from coreos_kit.adapters.fleet.sight import Sight, read_sight
+from coreos_kit.adapters.systemd import SystemdDriver
 from coreos_kit.errors import CommandFailed
-from coreos_kit.ports import Completed
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.profile import PROFILES
+from coreos_kit.model.project import Cluster, DriverKind, MachineEntry
+from coreos_kit.ports import Change, Completed
+from coreos_kit.testing.runner import Answer, FakeRunner
 
 CELLS = st.one_of(
     st.sampled_from(
@@ -47,3 +54,18 @@ def test_a_list_that_is_missing_is_an_error_that_names_the_machine(missing: str)
 
     with pytest.raises(CommandFailed, match=f"core-1: its answer is not understood: KeyError: '{missing}'"):
         look([line.removesuffix(" -") if not line.startswith("fleetctl") else line for line in lines])
+
+
+@pytest.mark.parametrize("stage", ["stage nowhere", "stage", ""])
+def test_a_change_that_ended_at_a_stage_that_is_none_is_an_error_of_the_kit(stage: str) -> None:
+    lists = ["fleetctl 1.0.0", *(f"{key} " for key in ("machines", "registry", "units"))]
+    answer = [*lists, stage, "left ", "said ", "end"]
+    runner = FakeRunner("core-1", {"bash": lambda _, __: Answer("\n".join(answer).encode())})
+    runners = {"core-1": runner}
+    cluster = Cluster(
+        "lab", PROFILES["coreos"], DriverKind.FLEET, (MachineEntry("core-1", "core-1"),), (), ()
+    )
+    driver = FleetDriver(SystemdDriver(cluster, runners), Gateway("lab", runners), lambda _: None)
+
+    with pytest.raises(CommandFailed, match="fleet: its answer is not understood"):
+        driver.apply(Change("core-1", stop=(UnitName.parse("web.service"),)))

@@ -30,6 +30,8 @@ from coreos_kit.units.fleet_hash import fleet_hash
 OBSERVE_TIMEOUT_S = 60
 APPLY_TIMEOUT_S = 300
 
+_STAGES = frozenset({"stop", "destroy", "submit", "start", "end"})  # at which fleet_apply.sh ends
+
 Applied = tuple[UnitOutcome, ...] | KitError
 Join = Callable[[MachineEntry], None]  # opens the doors to a machine that the configuration doesn't name
 
@@ -127,6 +129,8 @@ class FleetDriver:
             said = {line.key: line for line in lines}
             left = {UnitName.parse(name) for name in said["left"].text().split()}
             stage, complaint = said["stage"].word(), said["said"].text()
+            if stage not in _STAGES:
+                raise ValueError(f"it ended at {stage!r}")
         up = self._wait_for_starts(sight, order, timeout_s) if stage in ("end", "start") else {}
         failure = self._failure(stage, left, sight, complaint, timeout_s)
         return {

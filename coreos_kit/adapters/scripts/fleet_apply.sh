@@ -20,8 +20,14 @@ look() {
   [ ! -s complaint ] || [ -s registry.new ] || return 1 # it ends with 0 where it did not understand
   mv registry.new registry && mv units.new units
 }
+# What the lists do not show is not known. Whoever asks goes on at another machine: all of this is safe to repeat.
+give_up() {
+  printf 'failed lists %s\n' "$(base64 -w0 < complaint)"
+  echo end
+  exit
+}
 finish() {
-  [ -s left ] || look
+  [ -s left ] || look || give_up
   printf 'stage %s\n' "$1"
   printf 'left %s\n' "$(base64 -w0 < left)"
   printf 'registry %s\n' "$(base64 -w0 < registry)"
@@ -32,13 +38,14 @@ finish() {
 }
 # $1 what prints the names that are still awaited  $2 seconds, anew whenever they become fewer  $3 what to do again in between
 settle() {
-  local deadline=$((SECONDS + $2)) before='' now
+  local deadline=$((SECONDS + $2)) before='' now seen
   while :; do
-    look && $1 > left && [ ! -s left ] && return 0
+    seen=
+    look && seen=yes && $1 > left && [ ! -s left ] && return 0
     now=$(wc -l < left)
     [ "$now" -ge "${before:-$now}" ] || deadline=$((SECONDS + $2))
     before=$now
-    [ $SECONDS -lt $deadline ] || return 1
+    [ $SECONDS -lt $deadline ] || { [ "$seen" ] && return 1; give_up; }
     ${3:-:}
     sleep 0.2
   done
@@ -50,7 +57,7 @@ each() {
   xargs --arg-file="$names" --delimiter='\n' --max-args=25 --max-procs=8 --no-run-if-empty timeout 300 fleetctl "$@" -- > /dev/null 2>> said
 }
 
-look || { printf 'failed lists %s\n' "$(base64 -w0 < complaint)"; echo end; exit; }
+look || give_up
 
 # Another text of the same name has to go first: fleetctl would keep the old one and end with 0.
 awk 'FILENAME == "registry" {hash[$1] = $2; next} $1 in hash && hash[$1] != $2 {print $1}' registry order/write > outdated
