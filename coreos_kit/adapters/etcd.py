@@ -17,7 +17,8 @@ from coreos_kit.adapters.etcd_access import (
     LoginRefused,
     parse_endpoint,
 )
-from coreos_kit.adapters.etcd_v2 import V2Store, http_get
+from coreos_kit.adapters.etcd_http import http_ask
+from coreos_kit.adapters.etcd_v2 import V2Store
 from coreos_kit.errors import InvalidConfig, Refused, Unreachable
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.project import EtcdApi, EtcdSettings
@@ -245,7 +246,7 @@ def _serves_v3(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: fl
 
 
 def _version(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float) -> str:
-    status, body = http_get(address, replace(credentials, username=""), "/version", timeout_s)
+    status, body = http_ask("GET", address, replace(credentials, username=""), "/version", timeout_s)
     try:
         answer = json.loads(body)
         return str(answer["etcdserver"])

@@ -1,16 +1,16 @@
 """Keys of etcd's v2 API, over HTTP: one recursive question brings every key with the time it has left."""
 
-import base64
+import contextlib
 import http.client
 import json
-import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from coreos_kit.adapters.etcd_access import EtcdAddress, EtcdCredentials, LoginRefused
-from coreos_kit.adapters.limits import MAX_KEYS, MAX_OUTPUT_BYTES
+from coreos_kit.adapters.etcd_http import http_ask
+from coreos_kit.adapters.limits import MAX_KEYS
 from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.project import EtcdApi
@@ -46,7 +46,8 @@ class V2Store:
         """
         status, answer, body = self._ask("GET", f"{_path(prefix)}?recursive=true&quorum=true")
         if status == http.client.OK and isinstance(answer.get("node"), dict):
-            return tuple(sorted(_entries_below(answer["node"]), key=lambda entry: entry.key))
+            with self._understood():
+                return tuple(sorted(_entries_below(answer["node"]), key=lambda entry: entry.key))
         if status == http.client.NOT_FOUND and answer.get("errorCode") == _KEY_NOT_FOUND:
             return ()
         raise self._refusal(status, answer, body)
@@ -54,7 +55,8 @@ class V2Store:
     def entry(self, key: str) -> EtcdEntry | None:
         """Return one key; a folder of that name is none."""
         node = self._node(key)
-        return None if node is None or node.get("dir") else _entry(node)
+        with self._understood():
+            return None if node is None or node.get("dir") else _entry(node)
 
     def put(self, key: str, value: str) -> None:
         """Write a key; a TTL that it had is gone."""
@@ -89,7 +91,8 @@ class V2Store:
         node = self._node(key)
         if node is None or not _holds(node, value):
             return False
-        question = f"{_path(key)}?prevIndex={int(node['modifiedIndex'])}"
+        with self._understood():
+            question = f"{_path(key)}?prevIndex={int(node['modifiedIndex'])}"
         status, answer, body = self._ask(method, question, words)
         if status == http.client.OK:
             return True
@@ -113,6 +116,15 @@ class V2Store:
         form = b"" if words is None else urlencode(words).encode()
         status, body = http_ask(method, self.address, self.credentials, path, self.timeout_s, form)
         return status, _as_json(body), body
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turn whatever is wrong with the form of an answer into `Unreachable`: anybody may answer there."""
+        try:
+            yield
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+            what = f"{type(error).__name__}: {str(error)[:100]}"
+            raise Unreachable(f"what etcd {self.address.name} answers is not understood: {what}") from error
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -139,68 +151,6 @@ class V2Store:
         return Unreachable(
             f"etcd {name} answers {status}: {said}", hint="Look at its journal: has it a leader?"
         )
-
-
-def http_get(
-    address: EtcdAddress, credentials: EtcdCredentials, path: str, timeout_s: float
-) -> tuple[int, bytes]:
-    """Ask one etcd over HTTP; return the status and the body. `Unreachable` when there is no answer."""
-    return http_ask("GET", address, credentials, path, timeout_s)
-
-
-def http_ask(
-    method: str,
-    address: EtcdAddress,
-    credentials: EtcdCredentials,
-    path: str,
-    timeout_s: float,
-    form: bytes = b"",
-) -> tuple[int, bytes]:
-    """Ask with any method, as `http_get` does; `form` is urlencoded."""
-    headers = {"Accept": "application/json"}
-    if form:
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-    if credentials.username:
-        pair = f"{credentials.username}:{credentials.password}".encode()
-        headers["Authorization"] = "Basic " + base64.b64encode(pair).decode()
-    connection: http.client.HTTPConnection
-    if address.is_secure:
-        connection = http.client.HTTPSConnection(
-            address.host, address.port, timeout=timeout_s, context=credentials.ssl_context()
-        )
-    else:
-        connection = http.client.HTTPConnection(address.host, address.port, timeout=timeout_s)
-    try:
-        connection.request(method, path, body=form or None, headers=headers)
-        response = connection.getresponse()
-        body = response.read(MAX_OUTPUT_BYTES + 1)
-    except (OSError, http.client.HTTPException) as error:
-        reason, hint = _reason(error)
-        raise Unreachable(f"etcd {address.name} gives no answer: {reason}", hint=hint) from error
-    finally:
-        connection.close()
-    if len(body) > MAX_OUTPUT_BYTES:
-        raise KitError(
-            f"etcd {address.name} answers with more than {MAX_OUTPUT_BYTES >> 20} MB to {method} {path}"
-        )
-    return response.status, body
-
-
-_NOBODY = (
-    "Does etcd run there, with TLS or without as etcd.endpoints says? Empty is port 2379 of each machine."
-)
-_TLS = "Check etcd.ca, etcd.cert and etcd.key, and whether the endpoint is https:// or http://."
-
-
-def _reason(error: Exception) -> tuple[str, str]:
-    """Say what is wrong, and the way out."""
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}", _TLS
-    if isinstance(error, TimeoutError):
-        return "timed out", ""
-    if isinstance(error, (ConnectionRefusedError, http.client.RemoteDisconnected, ConnectionResetError)):
-        return "connection refused", _NOBODY  # through a tunnel a refusal is a connection that closes at once
-    return str(error) or type(error).__name__, ""
 
 
 def _as_json(body: bytes) -> dict[str, Any]:

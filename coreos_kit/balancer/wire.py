@@ -81,7 +81,7 @@ class StringShortener:
         self._length += len(piece)
 
 
-class _Input(io.RawIOBase):
+class Incoming(io.RawIOBase):
     """What comes in on a socket until `deadline`, however it comes.
 
     A socket's own timeout begins anew with every byte, so a peer that drips is never late.
@@ -112,7 +112,7 @@ class _Input(io.RawIOBase):
 class Answer:
     """One response of etcd, still being read; every read ends in time."""
 
-    def __init__(self, incoming: _Input, response: http.client.HTTPResponse) -> None:
+    def __init__(self, incoming: Incoming, response: http.client.HTTPResponse) -> None:
         self._incoming = incoming
         self._response = response
         self.status = response.status
@@ -178,7 +178,7 @@ def ask(
             if authorization:
                 headers["Authorization"] = authorization
             connection.request(method, path, body or None, headers)
-            incoming = _Input(sock, time.monotonic() + answer_s)
+            incoming = Incoming(sock, time.monotonic() + answer_s)
             response = http.client.HTTPResponse(incoming, method=method)  # type: ignore[arg-type]
             response.begin()
             yield Answer(incoming, response)

@@ -1,4 +1,4 @@
-"""Real servers on loopback for tests: OpenSSH's sshd and etcd, each in a folder of its own, on free ports."""
+"""Servers on loopback for tests: OpenSSH's sshd and etcd, each in its own folder; one that only drips."""
 
 import getpass
 import os
@@ -6,9 +6,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,29 @@ def listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextmanager
+def dripping_server(at_once: bytes) -> Iterator[int]:
+    """Answer one question on a port of 127.0.0.1 with `at_once`, and then a byte now and then, for ever."""
+    over = threading.Event()
+
+    def drip(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection, suppress(OSError):
+            connection.recv(64 * 1024)
+            connection.sendall(at_once)
+            while not over.wait(0.1):
+                connection.sendall(b"1")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=drip, args=(server,), daemon=True)
+        thread.start()
+        try:
+            yield server.getsockname()[1]
+        finally:
+            over.set()
+            thread.join(5)
 
 
 def make_key(path: Path, key_type: str = "ed25519", passphrase: str = "") -> Path:

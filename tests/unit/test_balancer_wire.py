@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import json
-import socket
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from threading import Event, Thread
 
 import pytest
 from hypothesis import given
@@ -18,6 +14,7 @@ from hypothesis import strategies as st
 
 from coreos_kit.balancer import wire
 from coreos_kit.balancer.wire import StringShortener, Unreachable, ask
+from coreos_kit.testing.servers import dripping_server
 
 LONGEST = 32
 json_values = st.recursive(
@@ -82,27 +79,6 @@ def test_the_watcher_imports_only_the_standard_library_and_its_siblings() -> Non
 HEADERS = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n"
 
 
-@contextlib.contextmanager
-def dripping(at_once: bytes) -> Iterator[tuple[str, int]]:
-    """Serve one connection that begins like an answer and goes on with a byte now and then, for ever."""
-    over = Event()
-
-    def drip(server: socket.socket) -> None:
-        connection, _ = server.accept()
-        with connection, contextlib.suppress(OSError):
-            connection.recv(65536)
-            connection.sendall(at_once)
-            while not over.wait(0.1):
-                connection.sendall(b"1")
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        thread = Thread(target=drip, args=(server,), daemon=True)
-        thread.start()
-        yield server.getsockname()
-        over.set()
-        thread.join(5)
-
-
 @pytest.mark.parametrize(
     "at_once", [b"HTTP/1.1 ", b"HTTP/1.1 200 OK\r\n", HEADERS + b"\r\n", HEADERS + b"\r\n1000\r\n"]
 )
@@ -110,17 +86,23 @@ def test_an_answer_that_comes_a_byte_at_a_time_is_given_up_in_time(
     at_once: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(wire, "ANSWER_S", 0.5)
-    with dripping(at_once) as address:
+    with dripping_server(at_once) as port:
         start = time.monotonic()
 
-        with pytest.raises(Unreachable, match="timed out"), ask(address, "GET", "/", answer_s=0.5) as answer:
+        with (
+            pytest.raises(Unreachable, match="timed out"),
+            ask(("127.0.0.1", port), "GET", "/", answer_s=0.5) as answer,
+        ):
             answer.json()
 
         assert time.monotonic() - start < 2
 
 
 def test_a_line_that_comes_a_byte_at_a_time_is_waited_for_no_longer_than_it_may_take() -> None:
-    with dripping(HEADERS + b"\r\n1000\r\n") as address, ask(address, "GET", "/", answer_s=0.5) as answer:
+    with (
+        dripping_server(HEADERS + b"\r\n1000\r\n") as port,
+        ask(("127.0.0.1", port), "GET", "/", answer_s=0.5) as answer,
+    ):
         start = time.monotonic()
 
         assert answer.try_line(0.5) == b""

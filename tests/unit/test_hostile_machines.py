@@ -26,7 +26,7 @@ from coreos_kit.adapters.etcd_v2 import V2Store
 from coreos_kit.adapters.probe import read_probe
 from coreos_kit.adapters.snapshot import read_machine
 from coreos_kit.adapters.systemd import change_as_tar, read_outcomes
-from coreos_kit.errors import CommandFailed, Unreachable
+from coreos_kit.errors import CommandFailed, KitError, Unreachable
 from coreos_kit.model.cluster import ObservedMachine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import MachineEntry
@@ -391,3 +391,39 @@ def tar_of(name: str, data: bytes) -> bytes:
         member.size = len(data)
         tar.addfile(member, io.BytesIO(data))
     return packed.getvalue()
+
+
+NODES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.floats(), st.integers(), st.text(max_size=10)),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["node", "nodes", "dir", "key", "value", "ttl", "modifiedIndex", "x"]),
+            inner,
+            max_size=6,
+        )
+    ),
+)
+
+
+@given(st.sampled_from([200, 201, 404, 500]), NODES)
+@example(200, {"node": {"nodes": "letters"}})
+@example(200, {"node": {"nodes": [7]}})
+@example(200, {"node": {"nodes": 7}})
+@example(200, {"node": {"nodes": [{"key": "/a", "ttl": "soon"}]}})
+@example(200, {"node": {"value": "x", "modifiedIndex": None}})
+@example(200, {"node": {"value": "x"}})
+def test_whatever_answers_as_v2_is_entries_or_an_error_of_the_kit(status: int, answer: object) -> None:
+    body = json.dumps(answer).encode()
+    store = V2Store(EtcdAddress("core-1", "127.0.0.1", 2379), EtcdCredentials())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("coreos_kit.adapters.etcd_v2.http_ask", lambda *_: (status, body))
+        for ask in (
+            lambda: store.entries("/services"),
+            lambda: store.entry("/a"),
+            lambda: store.create("/a", "x", 30),
+            lambda: store.renew("/a", "x", "", 30),
+            lambda: store.delete_if_value("/a", "x"),
+        ):
+            with contextlib.suppress(KitError):
+                ask()
