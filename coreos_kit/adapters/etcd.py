@@ -14,7 +14,6 @@ from coreos_kit.adapters.etcd_access import (
     EtcdCredentials,
     EtcdWay,
     HungUp,
-    LoginRefused,
     parse_endpoint,
 )
 from coreos_kit.adapters.etcd_http import http_ask
@@ -27,14 +26,6 @@ from coreos_kit.ports import EtcdStore, Runner
 _T = TypeVar("_T")
 
 _LOOPBACK = "127.0.0.1"
-
-
-@dataclass(frozen=True, slots=True)
-class EtcdServed:
-    """What one etcd says of itself."""
-
-    version: str
-    apis: frozenset[EtcdApi]
 
 
 class _Member(Protocol):
@@ -160,17 +151,6 @@ class ClusterStore:
                     failures.append(failure)
         raise _none_answers(failures)
 
-    def served(self) -> EtcdServed:
-        """Ask the first member that answers for its version and which APIs it serves."""
-        failures: list[Unreachable] = []
-        for way in self._ways:
-            try:
-                with way.open() as address:
-                    return probe(address, self._credentials, self._timeout_s)
-            except Unreachable as failure:
-                failures.append(failure)
-        raise _none_answers(failures)
-
     def close(self) -> None:
         """Close what is open."""
         with self._lock:
@@ -210,39 +190,6 @@ class ClusterStore:
         if self._open is not None:
             self._open.stack.close()
             self._open = None
-
-
-def probe(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float = 5) -> EtcdServed:
-    """Ask one etcd for its version, and try both APIs. An API that wants a login is served."""
-    version = _version(address, credentials, timeout_s)
-    tests = {EtcdApi.V2: _serves_v2, EtcdApi.V3: _serves_v3}
-    return EtcdServed(
-        version, frozenset(api for api, serves in tests.items() if serves(address, credentials, timeout_s))
-    )
-
-
-def _serves_v2(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float) -> bool:
-    """A v2 that is off answers /v2/keys with a 404 in plain text; one that is on may want a login."""
-    try:
-        V2Store(address, credentials, timeout_s).entries("/coreos-kit")
-    except LoginRefused:
-        return True
-    except (Refused, Unreachable):
-        return False
-    return True
-
-
-def _serves_v3(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float) -> bool:
-    from coreos_kit.adapters.etcd_v3 import V3Store
-
-    try:
-        with contextlib.closing(V3Store(address, credentials, timeout_s)) as store:
-            store.entries("/coreos-kit")
-    except LoginRefused:
-        return True
-    except Unreachable:
-        return False
-    return True
 
 
 def _version(address: EtcdAddress, credentials: EtcdCredentials, timeout_s: float) -> str:

@@ -30,11 +30,6 @@ class EtcdAddress:
     port: int
     is_secure: bool = False
 
-    @property
-    def netloc(self) -> str:
-        """Return ``host:port``, with brackets where they belong."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
 
 @dataclass(frozen=True, slots=True)
 class EtcdWay:

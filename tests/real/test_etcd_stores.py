@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from coreos_kit.adapters import etcd_v2, etcd_v3
-from coreos_kit.adapters.etcd import ClusterStore, EtcdServed, open_store
+from coreos_kit.adapters.etcd import open_store
 from coreos_kit.adapters.ssh import open_machines
 from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.project import EtcdApi, EtcdSettings
@@ -56,11 +56,6 @@ def read(store: EtcdStore, prefix: str = "/services") -> list[str]:
     return [entry.value for entry in store.entries(prefix)]
 
 
-def served(store: EtcdStore) -> EtcdServed:
-    assert isinstance(store, ClusterStore)
-    return store.served()
-
-
 # Through SSH
 
 
@@ -71,7 +66,6 @@ def test_etcd_on_a_machine_is_read_through_ssh(server: EtcdServer, api: EtcdApi)
         runners = {"web1": machines.runner("web1")}
         with open_store(EtcdSettings(), api, runners, port=server.port) as store:
             assert read(store) == ["over ssh"]
-            assert served(store) == EtcdServed("3.4.23", frozenset(EtcdApi))
 
 
 @BOTH
@@ -144,7 +138,6 @@ def test_a_v2_that_is_switched_off_is_refused_by_name() -> None:
         with open_store(settings, EtcdApi.V2, {}) as store:
             with pytest.raises(Refused, match="does not serve the v2 API") as caught:
                 store.entries("/services")
-            assert served(store).apis == {EtcdApi.V3}
 
     assert "--enable-v2" in caught.value.hint
 
@@ -382,7 +375,6 @@ def test_a_login_that_is_missing_or_wrong_is_named(
                 store.entries("/services")
             assert "etcd.username" in caught.value.hint
             assert "wrong" not in str(caught.value) + str(caught.value.details)
-            assert served(store).apis == set(EtcdApi)
 
 
 @BOTH

@@ -35,10 +35,6 @@ def test_what_is_no_endpoint_is_refused(text: str) -> None:
         parse_endpoint(text)
 
 
-def test_an_ipv6_address_stands_in_brackets() -> None:
-    assert parse_endpoint("http://[2001:db8::1]:2379").netloc == "[2001:db8::1]:2379"
-
-
 def test_the_password_is_read_and_never_shown(tmp_path: Path) -> None:
     path = tmp_path / "password"
     path.write_text("secret\n")

@@ -36,19 +36,22 @@ def test_a_machine_without_metadata_has_none() -> None:
     assert machine.metadata == {}
 
 
-def test_a_unit_that_no_machine_takes_is_pending() -> None:
+def test_a_unit_that_no_machine_takes_is_wanted_and_has_come_nowhere() -> None:
     registry = registry_of(OUTPUTS["unit files with one unplaced"])
 
-    assert [str(entry.name) for entry in registry.values() if entry.is_pending] == ["nginx_lb.service"]
+    waiting = [
+        entry for entry in registry.values() if entry.desired != "inactive" and entry.state == "inactive"
+    ]
+    assert [(str(entry.name), entry.desired) for entry in waiting] == [("nginx_lb.service", "launched")]
     assert registry[name("apache@9999.service")].machine_id == "fbd5ba9d561a4effac5cd06cac431a2f"
     assert registry[name("nginx_lb.service")].machine_id == ""
 
 
-def test_templates_that_were_only_submitted_are_not_pending() -> None:
+def test_templates_that_were_only_submitted_are_not_wanted() -> None:
     registry = registry_of(OUTPUTS["unit files after submitting templates"])
 
     assert len(registry) == 2
-    assert not any(entry.is_pending for entry in registry.values())
+    assert {(entry.desired, entry.state) for entry in registry.values()} == {("inactive", "inactive")}
 
 
 def test_a_unit_keeps_what_is_wanted_apart_from_what_is() -> None:
@@ -61,8 +64,7 @@ def test_a_global_unit_is_on_no_machine_of_its_own() -> None:
     (entry,) = registry_of(f"all.service\t{'a' * 40}\tlaunched\t-\tglobal\n").values()
 
     assert entry.is_global
-    assert entry.machine_id == ""
-    assert not entry.is_pending
+    assert (entry.state, entry.machine_id) == ("-", "")
 
 
 def test_states_say_how_systemd_has_each_unit() -> None:

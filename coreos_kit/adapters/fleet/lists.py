@@ -9,7 +9,6 @@ from coreos_kit.model.names import UnitName
 NOTHING = "-"
 GLOBAL = "global"
 INACTIVE = "inactive"
-LAUNCHED = "launched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +30,6 @@ class RegistryEntry:
     state: str  # the same; "-" of a global unit
     machine_id: str  # "" for none
     is_global: bool = False
-
-    @property
-    def is_pending(self) -> bool:
-        """Whether fleet should run it, and has found no machine."""
-        return self.desired != INACTIVE and self.state == INACTIVE
 
 
 @dataclass(frozen=True, slots=True)
