@@ -8,13 +8,17 @@ from threading import RLock, current_thread, main_thread
 from typing import Any
 
 from coreos_kit.cli.settings import Settings
-from coreos_kit.errors import CommandFailed
+from coreos_kit.errors import CommandFailed, Unreachable
 from coreos_kit.model.names import UnitName
 from coreos_kit.ops.session import Session
 from tests.cli.conftest import Kit, Site
 
 MOST_FAULTS = 3
 LASTS = (1, 3, 10, 1000)  # calls
+LOST = (
+    "apply", "apply_all", "hold_out", "let_in", "wait_until_up", "probe", "pull",
+    "put", "create", "renew", "delete_if_value", "entry", "entries",
+)  # fmt: skip
 CHANGES = ("apply", "apply_all", "hold_out", "let_in", "delete_if_value")  # by which the kit touches the site
 
 _MACHINES = ("core-1", "core-2", "core-3", "core-4")
@@ -30,6 +34,7 @@ KINDS = {
     "no power": _MACHINES,
     "reboot": _MACHINES,
     "does not come up": _UNITS,
+    "answers are lost": _NOWHERE,  # after what was asked has been done
     "etcd is away": _NOWHERE,
     "registry is away": _NOWHERE,
     "lock is lost": _NOWHERE,
@@ -79,6 +84,7 @@ class Storm:
         self._is_killed = False
         self._is_interrupted = False
         self._registry_is_away = False
+        self._answers_are_lost = False
         self._lock = RLock()
 
     def around(self, session: Session) -> Session:
@@ -105,11 +111,19 @@ class Storm:
             if name == "probe":
                 self._known = before
             try:
-                return action()
+                return self._answer(name, action())
             finally:
                 # What went away since the last look nobody could have known.
                 if name in CHANGES and before and not self._serving() and self._known <= before:
                     self.emptied.append(f"{name} took the last out of the pool: {', '.join(sorted(before))}")
+
+    def _answer(self, name: str, answer: Any) -> Any:
+        if not self._answers_are_lost or name not in LOST:
+            return answer
+        lost = Unreachable("the connection was lost")
+        if name == "apply_all":
+            return dict.fromkeys(answer, lost)
+        raise lost
 
     def _before(self, name: str) -> None:
         self.calls.append(name)
@@ -146,6 +160,9 @@ class Storm:
             case "etcd is away":
                 site.etcd_is_down = True
                 return lambda: setattr(site, "etcd_is_down", False)
+            case "answers are lost":
+                self._answers_are_lost = True
+                return lambda: setattr(self, "_answers_are_lost", False)
             case "registry is away":
                 self._registry_is_away = True
                 return lambda: setattr(self, "_registry_is_away", False)
