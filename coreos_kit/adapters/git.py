@@ -10,12 +10,17 @@ from coreos_kit.model.release import Revision
 from coreos_kit.ports import Completed, Runner
 
 TIMEOUT_S = 10
+_OF_A_HOOK = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 
 def git_argv(root: Path, *words: str) -> list[str]:
-    """Return a command line of git in the workspace, that takes no lock there."""
-    return ["git", "-C", str(root), "--no-optional-locks", *words]
+    """Return a command line of git in the workspace, that takes no lock there.
+
+    Called by a hook of git, it would otherwise ask the repository that the hook belongs to.
+    """
+    forget = [word for name in _OF_A_HOOK for word in ("-u", name)]
+    return ["env", *forget, "git", "-C", str(root), "--no-optional-locks", *words]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,21 @@ def test_a_commit_that_comes_after_what_is_checked_out_makes_it_older(root: Path
     assert (same, newer, older) == (False, False, True)
 
 
+def test_called_by_a_hook_of_another_repository_it_is_the_workspaces_own_that_counts(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = git(root, "rev-parse", "HEAD~"), git(root, "rev-parse", "HEAD")
+    git(tmp_path, "init", "-q", "--bare", "other.git")
+    for name in ("GIT_DIR", "GIT_OBJECT_DIRECTORY"):  # as git tells its hooks where they are
+        monkeypatch.setenv(name, str(tmp_path / "other.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+
+    checkout = GitCheckout(root, LocalRunner())
+
+    assert checkout.revision() == Revision(second)
+    assert checkout.is_older_than(first) is False
+
+
 @pytest.mark.parametrize("commit", ["", NOWHERE, "HEAD", "--output=/tmp/x", "main", "0" * 39, "g" * 40])
 def test_what_git_does_not_know_and_what_is_no_commit_can_not_be_told(root: Path, commit: str) -> None:
     assert GitCheckout(root, LocalRunner()).is_older_than(commit) is None
