@@ -77,7 +77,8 @@ def write_workspace(target: Path, found: Adopted) -> None:
             hint="Adopt into a new folder: coreos-kit adopt DIR",
         )
     for path, text in found.files.items():
-        write_atomically(target / path, text, root=target)
+        # As it was read: a unit of fleet's may hold any bytes.
+        write_atomically(target / path, text.encode("utf-8", "surrogateescape"), root=target)
 
 
 def _left_out(unplaced: Sequence[ObservedUnit]) -> Iterator[str]:

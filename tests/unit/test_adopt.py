@@ -75,6 +75,17 @@ def test_a_cluster_that_fleet_does_not_run_is_refused() -> None:
     assert refused.value.hint == "Name a machine of one: coreos-kit adopt DIR --ssh HOST"
 
 
+def test_a_unit_that_is_not_utf_8_comes_along_byte_for_byte(tmp_path: Path) -> None:
+    data = b"# f\xfcr Bob\n[Service]\nExecStart=/bin/sleep 1\n"
+    own = unit("bob.service", "a.example.com", data.decode("utf-8", "surrogateescape"))
+    machines = {"a.example.com": machine("a.example.com", 1, own)}
+
+    write_workspace(tmp_path, adopt(replace(SEEN, machines=machines)))
+
+    assert (tmp_path / "unit_templates/bob.service.j2").read_bytes() == data
+    assert (tmp_path / "adopted.json").is_file()
+
+
 def test_files_that_are_there_already_are_all_named_and_none_is_written(tmp_path: Path) -> None:
     (tmp_path / "coreos-kit.toml").write_text("mine")
 
