@@ -58,8 +58,9 @@ class Rollout(Listener):
     def stage(self, unit: UnitName, machine: str, stage: Stage) -> None:
         """Show the stage."""
         now = self._clock.now()
-        course = self._courses.setdefault((unit, machine), _Course(self._began.get(machine, now)))
+        course = self._courses.get((unit, machine)) or _Course(self._began.get(machine, now))
         course.stages.append((stage, now))
+        self._courses[unit, machine] = course  # only now: the terminal's own thread draws what is in there
         if self._live:
             self._live.begin()
         else:
@@ -80,12 +81,12 @@ class Rollout(Listener):
             output.say(f"{unit} on {where}: {course.last} after {course.seconds():.1f} s ({parts})")
 
     def _lines(self) -> list[str]:
-        now = self._clock.now()
-        width = max((len(str(unit)) for unit, _ in self._courses), default=0)
+        now, courses = self._clock.now(), list(self._courses.items())
+        width = max((len(str(unit)) for (unit, _), _ in courses), default=0)
         return [
             f"{unit!s:{width}}  {machine}  {course.last}"
             + ("" if course.last in _ENDS else f", {course.seconds(now):.0f} s")
-            for (unit, machine), course in list(self._courses.items())
+            for (unit, machine), course in courses
         ]
 
 

@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 
-from coreos_kit.cli.show_rollout import following
+from coreos_kit.cli.show_rollout import Rollout, following
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
 from coreos_kit.model.stage import Stage
@@ -85,6 +85,22 @@ def test_on_a_terminal_there_is_one_line_that_ends_with_the_last_stage(
     assert "apache@7777.service  core-1  in the pool" in shown
     assert "core-1: apache@7777.service: held out" not in shown
     assert "in the pool after 7.7 s" in shown
+
+
+def test_an_instance_that_begins_while_the_lines_are_drawn_does_not_tear_them() -> None:
+    """The lines are drawn by a thread of the terminal's own."""
+
+    class Slow(UnitName):
+        def __str__(self) -> str:
+            rollout.stage(UnitName.parse(f"late@{next(late)}.service"), "core-2", Stage.STARTING)
+            return super().__str__()
+
+    late = iter(range(100))
+    rollout = Rollout(FakeClock())
+    rollout.stage(APACHE, "core-1", Stage.HELD_OUT)
+    rollout._courses = {(Slow("apache", "service", "7777"), "core-1"): rollout._courses[APACHE, "core-1"]}
+
+    assert rollout._lines() == ["apache@7777.service  core-1  held out, 0 s"]
 
 
 def test_a_change_tells_every_stage_of_every_instance_on_stderr(deployed: Kit) -> None:
