@@ -52,12 +52,13 @@ def carry_out(session: Session, prepared: Prepared, order: Order, listeners: Seq
     """Carry out a plan under the lock, and verify; one with nothing to do, too: another may be at work.
 
     Looks again once it has the lock: while somebody thought about the plan, or waited, the cluster may have
-    changed. Where there was nothing to do and nobody to wait for, the first look is good enough. Raises
+    changed. Where there was nothing to do and nobody at work, the first look is good enough. Raises
     `LockHeld`, `Unreachable`, `Refused` for a hook, and what `deploy` and `check` raise.
     """
     hooks = Hooks(session, order.command)
     with held_lock(session, order.command, wait_s=order.lock_wait_s) as lock:
-        fresh = prepared if prepared.plan.is_empty and lock.was_free else order.again()
+        nobody_was_at_work = prepared.lock is None and lock.was_free
+        fresh = prepared if prepared.plan.is_empty and nobody_was_at_work else order.again()
         if not fresh.plan.is_empty and not same_work(session.project.name, prepared.plan, fresh.plan):
             order.on_change(fresh)
         recording = begin(session, fresh, About(order.command, order.back_to, order.revision))

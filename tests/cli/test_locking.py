@@ -119,6 +119,25 @@ def test_with_nothing_to_do_and_a_free_lock_the_cluster_is_looked_at_once(
     assert len(looks) == 1
 
 
+def test_a_look_that_was_taken_while_another_was_at_work_is_taken_again_though_the_lock_is_free_by_then(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held(deployed)
+    create = deployed.cluster.create
+
+    def comes_to_its_end(key: str, value: str, ttl_s: int) -> str | None:
+        if deployed.cluster.kept.keys.pop(KEY, None):
+            deployed.cluster.stops("apache-discovery@8888.service")
+        return create(key, value, ttl_s)
+
+    monkeypatch.setattr(deployed.cluster, "create", comes_to_its_end)
+
+    code, out, _ = deployed("deploy", "--yes", "--lock-wait", "60")
+
+    assert code == 0
+    assert "! restart apache-discovery@8888.service on core-2" in out
+
+
 def test_without_etcd_a_deploy_touches_nothing_and_ends_in_4(deployed: Kit) -> None:
     deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
     deployed.cluster.etcd_is_down = True
