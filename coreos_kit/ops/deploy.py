@@ -170,17 +170,19 @@ def _starts_sidekicks(prepared: Prepared) -> bool:
 def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict:
     """Verify what a deploy left; raise `DeployFailed` where the chain does not hold.
 
-    What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy;
-    nor is what was no part of its plan: an instance that is not deployed yet when a machine is drained.
+    What a machine that was skipped or evacuated keeps from sight is reported, not held against the deploy, as
+    long as no other is silent now; nor is what was no part of its plan: an instance that is not deployed yet
+    when a machine is drained.
     """
     verdict = _verify(session, prepared, result)
-    wanted = {unit.name for unit in prepared.desired}
+    wanted, was_silent = {unit.name for unit in prepared.desired}, prepared.observed.unreachable
+    is_known = all(line.partition(": ")[0] in was_silent for line in verdict.unreachable)
     broken = [
         f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
         for chain in verdict.chains
         if chain.unit in wanted
         for link in chain.links
-        if link.state is State.BROKEN or (link.state is State.UNKNOWN and not prepared.observed.unreachable)
+        if link.state is State.BROKEN or (link.state is State.UNKNOWN and not (was_silent and is_known))
     ]
     if not broken:
         return verdict

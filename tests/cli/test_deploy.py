@@ -344,6 +344,27 @@ def test_a_skipped_machine_is_left_as_it_is_and_reported(deployed: Kit) -> None:
     assert "not verified: of 18 links 0 broken, 8 unknown\n" in out
 
 
+def test_a_machine_that_dies_beside_one_that_is_skipped_is_held_against_the_deploy(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.cluster.goes_down("core-3")
+    deployed.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    apply = deployed.cluster.apply
+
+    def applied(change: Change) -> tuple[UnitOutcome, ...]:
+        if change.machine == "core-2":
+            deployed.cluster.goes_down("core-1")
+        return apply(change)
+
+    monkeypatch.setattr(deployed.cluster, "apply", applied)
+
+    code, _, err = deployed("deploy", "--yes", "--skip", "core-3")
+
+    assert code == 6
+    assert "error: what was deployed does not hold together\n" in err
+    assert "       unknown: unit of apache@7777.service on " in err
+
+
 def test_an_unplaceable_instance_is_refused_with_each_machines_reason(deployed: Kit) -> None:
     deployed.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777, 8888, 9991, 9992]  ")
 
