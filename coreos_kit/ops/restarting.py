@@ -47,10 +47,13 @@ def restart(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
         is_awaited=lambda *_: True,
     )
     outcomes: list[UnitOutcome] = []
-    for turn in _turns(work, units):
+    turns = [*_turns(work, units)]
+    for turn in turns:
         for name in turn.named:
             session.progress(f"{turn.machine}: restart {name}")
         outcomes += _restart(work, turn)
+        for balancer in work.pools.units & {*turn.named} if turn is not turns[-1] else ():
+            work.pools.wait_until_serving(balancer, turn.machine, DEFAULT_TIMEOUT_S)
     return UnitsResult("restart", tuple(outcomes))
 
 

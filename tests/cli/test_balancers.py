@@ -74,6 +74,25 @@ def test_a_global_balancer_is_replaced_on_one_machine_after_the_other(everywhere
     ]
 
 
+def test_a_balancer_that_is_restarted_serves_before_the_next_one_stops(
+    several: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    probe = type(several.cluster).probe
+
+    def noted(self: object, order: ProbeOrder) -> Probe:
+        several.cluster.log.append(f"{order.machine}: {order.requests} requests")
+        return probe(several.cluster, order)
+
+    monkeypatch.setattr(type(several.cluster), "probe", noted)
+
+    assert several("restart", "nginx_lb@*").code == 0
+
+    assert several.cluster.log == [
+        f"core-2: stop {EAST}", f"core-2: start {EAST}", "core-2: 1 requests",
+        f"core-3: stop {WEST}", f"core-3: start {WEST}",
+    ]  # fmt: skip
+
+
 def test_what_is_done_on_every_machine_is_told_of_every_machine(everywhere: Kit) -> None:
     everywhere.edit("unit_templates/load_balancer.service.j2", "TimeoutStartSec=0", "TimeoutStartSec=60")
 
