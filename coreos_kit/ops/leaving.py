@@ -1,7 +1,5 @@
 """How what runs leaves: held out of etcd, out of every balancer's pool, and only then drained and stopped."""
 
-import contextlib
-
 from coreos_kit.errors import KitError
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
@@ -48,11 +46,18 @@ class Leaving:
         self.held.pop(machine, None)
 
     def let_in(self) -> None:
-        """Let in again what was held out and has not stopped; if that fails, the next deploy does it."""
+        """Let in again what was held out and has not stopped; if that fails, it is said, and no error."""
+        session = self._work.session
         for machine, sidekicks in self.held.items():
-            if sidekicks:
-                with contextlib.suppress(KitError):
-                    self._work.session.driver.let_in(machine, sidekicks)
+            if not sidekicks:
+                continue
+            try:
+                session.driver.let_in(machine, sidekicks)
+            except KitError as error:
+                names = ", ".join(map(str, sidekicks))
+                session.progress(
+                    f"{machine}: {names} may be held out of the pool until the next deploy: {error}"
+                )
         self.held.clear()
 
     def _wait_until_dropped(self, instance: Instance) -> None:

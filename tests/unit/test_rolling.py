@@ -520,6 +520,26 @@ def test_what_could_not_be_let_in_at_once_is_let_in_when_everything_else_is_back
     assert sorted(entry.value for entry in deployed.fake.entries("/services/apache")) == [FIRST, SECOND]
 
 
+def test_what_could_not_be_let_in_is_said_where_nothing_goes_back(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(self: object, *args: object) -> Glance:
+        raise Unreachable("core-1 was lost", machine="core-1")
+
+    change_apaches(deployed)
+    prepared = deployed.prepare()
+    monkeypatch.setattr(type(deployed.fake), "hold_out", lost)
+    monkeypatch.setattr(type(deployed.fake), "let_in", lost)
+
+    with pytest.raises(DeployFailed):
+        deploy(deployed.session, prepared, LEAVE_IT)
+
+    assert deployed.said[-1] == (
+        "core-1: apache-discovery@7777.service may be held out of the pool until the next deploy:"
+        " core-1 was lost"
+    )
+
+
 def test_a_balancer_that_was_left_as_it_is_is_asked_while_the_instances_go_back(
     deployed: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
