@@ -14,7 +14,7 @@ from coreos_kit.ports import Change, Check, ClusterDriver, Glance, UnitOutcome
 
 @dataclass(slots=True)
 class AutoDriver:
-    """`ports.ClusterDriver` that becomes one of the two when it is asked the first time.
+    """`ports.ClusterDriver` that becomes one of the two when it first sees a machine.
 
     A fleet that is there and does not answer is `Unreachable`, and never taken for none.
     """
@@ -27,7 +27,8 @@ class AutoDriver:
         """See `ports.ClusterDriver.observe`."""
         if self._chosen is None:
             seen = self.fleet.try_observe(names)
-            self._chosen = self.fleet if seen.scheduler else self.systemd
+            if seen.machines:  # of those that are dark nobody knows what they run
+                self._chosen = self.fleet if seen.scheduler else self.systemd
             return seen
         return self._chosen.observe(names)
 
