@@ -36,16 +36,24 @@ finish() {
   echo end
   exit
 }
+# Not $SECONDS, which follows the clock.
+now() {
+  read -r now _ < /proc/uptime
+  now=${now%.*}
+}
 # $1 what prints the names that are still awaited  $2 seconds, anew whenever they become fewer  $3 what to do again in between
 settle() {
-  local deadline=$((SECONDS + $2)) before='' now seen
+  local deadline before='' left seen now
+  now
+  deadline=$((now + $2))
   while :; do
     seen=
     look && seen=yes && $1 > left && [ ! -s left ] && return 0
-    now=$(wc -l < left)
-    [ "$now" -ge "${before:-$now}" ] || deadline=$((SECONDS + $2))
-    before=$now
-    [ $SECONDS -lt $deadline ] || { [ "$seen" ] && return 1; give_up; }
+    now
+    left=$(wc -l < left)
+    [ "$left" -ge "${before:-$left}" ] || deadline=$((now + $2))
+    before=$left
+    [ "$now" -lt $deadline ] || { [ "$seen" ] && return 1; give_up; }
     ${3:-:}
     sleep 0.2
   done

@@ -42,11 +42,19 @@ steady() {
   active "$@" && [ "$before" = "$(systemctl show --property=MainPID,NRestarts -- "$@")" ]
 }
 
-deadline=$((SECONDS + seconds)) backend=no
+# Not $SECONDS, which follows the clock: a machine that has just come up may still set its own.
+now() {
+  read -r now _ < /proc/uptime
+  now=${now%.*}
+}
+
+now
+deadline=$((now + seconds)) backend=no
 while :; do
   if active "$@" && answers && steady "$@"; then backend=yes; break; fi
   given_up "$@" && break
-  [ $SECONDS -lt $deadline ] || break
+  now
+  [ "$now" -lt $deadline ] || break
   sleep 0.2
 done
 [ $# -eq 0 ] || printf 'unit %s\n' "$@"
