@@ -282,8 +282,9 @@ class Probe:
     backends: Mapping[str, str]  # host:port -> "" where it answers, else what it said
     pool: frozenset[str] | None = None  # the servers of the running pool; None: it can't be told
     pool_error: str = ""
-    codes: tuple[int, ...] = ()  # of the requests that were sent, 0 for no answer
+    codes: tuple[int, ...] = ()  # of the requests that came to their end, 0 for no answer
     served: Mapping[str, int] = field(default_factory=dict)  # host:port -> requests that it answered
+    log_error: str = ""  # why the balancer's log, which tells who served, could not be read
     watcher: WatcherWord = field(default_factory=WatcherWord)
 
 

@@ -93,6 +93,7 @@ _ENCODED = frozenset(
         "pool",
         "pool-error",
         "log",
+        "log-error",
         # of fleet
         "failed",
         "machines",

@@ -11,7 +11,8 @@ from coreos_kit.adapters.answers import Line, read_answer, understood
 from coreos_kit.adapters.scripts import script
 from coreos_kit.ports import Probe, ProbeOrder, Runner, WatcherWord
 
-PROBE_TIMEOUT_S = 60
+PROBE_TIMEOUT_S = 60  # beside what the backends' checks may take
+REQUESTS_S = 25  # for all of them together
 _CODE = re.compile("[0-9]{3}")  # 000: curl got no answer
 _NOT_A_BACKENDS = frozenset({0, 502, 504})  # what comes where no backend has answered
 
@@ -29,11 +30,12 @@ class MachineProber:
         completed = self.runners[order.machine].run_script(
             script("probe"),
             [
-                self.engine_path, order.container, order.balancer, nonce, str(order.requests),
+                self.engine_path, order.container, order.balancer, nonce,
+                str(order.requests), str(REQUESTS_S),
                 *(f"{check.kind}|{check.address}|{check.path}|{check.timeout_s}" for check in order.checks),
             ],
             root=True,
-            timeout_s=PROBE_TIMEOUT_S,
+            timeout_s=PROBE_TIMEOUT_S + max((check.timeout_s for check in order.checks), default=0),
         )  # fmt: skip
         lines = read_answer(order.machine, completed)
         with understood(order.machine):
@@ -55,8 +57,13 @@ def read_probe(lines: tuple[Line, ...], nonce: str) -> Probe:
         pool_error=pool_error,
         codes=codes,
         served=_served(log, nonce, codes),
+        log_error=next((_complaint(line) for line in lines if line.key == "log-error"), ""),
         watcher=watcher,
     )
+
+
+def _complaint(line: Line) -> str:
+    return line.text().strip() or "it gave no answer in time"
 
 
 def _pool(lines: tuple[Line, ...]) -> tuple[frozenset[str] | None, str, WatcherWord]:

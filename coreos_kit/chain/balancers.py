@@ -118,9 +118,10 @@ def _judge_request(evidence: Evidence, name: str, address: str) -> _Judged:
         return State.UNKNOWN, evidence.probe_errors.get(name, f"{name} was not looked at")
     if address in probe.served:
         return State.OK, ""
-    answered = sum(code != 0 for code in probe.codes)
-    if not answered:
+    if not any(probe.codes):
         return State.BROKEN, f"{name} answered none of {len(probe.codes)} requests"
+    if probe.log_error:
+        return State.UNKNOWN, f"the log of {name}, which tells who served, can't be read: {probe.log_error}"
     served = ", ".join(f"{backend} {count}" for backend, count in sorted(probe.served.items()))
     errors = Counter(code for code in probe.codes if code >= _SERVER_ERROR)
     said = "".join(f"; {count} answered with {code}" for code, count in sorted(errors.items()))

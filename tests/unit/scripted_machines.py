@@ -121,7 +121,7 @@ class ScriptedMachines:
 
     def _probe(self, machine: FakeMachine, args: Sequence[str], stdin: bytes) -> Iterator[str]:
         del stdin
-        container, nonce, requests, checks = args[1], args[3], int(args[4]), args[5:]
+        container, nonce, requests, checks = args[1], args[3], int(args[4]), args[6:]
         order = ProbeOrder(
             machine.name, tuple(_check(check) for check in checks), container, requests=requests
         )

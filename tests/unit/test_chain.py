@@ -339,6 +339,16 @@ def test_a_backend_that_no_request_reaches_is_broken(
     assert (found.state, found.seen, found.remedy) == (State.BROKEN, seen, "coreos-kit logs lb.service")
 
 
+def test_who_served_is_unknown_where_the_log_that_tells_it_can_not_be_read() -> None:
+    blind = replace(GOOD_PROBE, served={}, log_error="no such driver")
+
+    found = link("request", evidence(probe=blind))
+
+    assert found.state is State.UNKNOWN
+    assert found.seen == "the log of lb, which tells who served, can't be read: no such driver"
+    assert link("request", evidence(probe=replace(blind, codes=(0, 0)))).state is State.BROKEN
+
+
 def test_every_balancer_of_a_service_has_to_list_it() -> None:
     two = cluster(balancers=(BALANCER, replace(BALANCER, name="lb2")))
     other = machine(
