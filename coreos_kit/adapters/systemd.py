@@ -57,16 +57,21 @@ class SystemdDriver:
         for verb, names in asked.items():
             args += [f"--{verb}", *(str(name) for name in names)] if names else []
         completed = self.runners[change.machine].run_script(
-            script("apply"), args, stdin=change_as_tar(change), root=True, timeout_s=self._apply_timeout_s
+            script("apply"),
+            args,
+            stdin=change_as_tar(change),
+            root=True,
+            # Given up before its units have had their time, it would go on beside what undoes it.
+            timeout_s=APPLY_TIMEOUT_S + self.longest_stop_s,
         )
         return read_outcomes(change.machine, read_answer(change.machine, completed))
 
     @property
-    def _apply_timeout_s(self) -> int:
-        """Given up before its units have had their time, a change would go on beside one that undoes it."""
+    def longest_stop_s(self) -> int:
+        """How long a unit of the cluster may take to drain and stop."""
         names = [service.name for service in self.cluster.services]
         names += [balancer.name for balancer in self.cluster.load_balancers]
-        return APPLY_TIMEOUT_S + max(longest_stop_s(self.cluster, names).values(), default=0)
+        return max(longest_stop_s(self.cluster, names).values(), default=0)
 
     def apply_all(
         self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S

@@ -115,6 +115,7 @@ class FleetDriver:
         self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S
     ) -> Mapping[str, Applied]:
         """Make all changes as one; see `ports.ClusterDriver.apply_all`."""
+        timeout_s = max(timeout_s, self.machines.longest_stop_s)
         written = on_each(
             [change.machine for change in changes if change.environment is not None],
             lambda machine: self._write_environment(machine, changes),
