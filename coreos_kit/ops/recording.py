@@ -79,7 +79,12 @@ class Recording:
         if release.is_deployed:
             self._seal(recorded, kept)
         write_manifest(self.session, release)
-        forget(self.session, self.history, kept)
+        try:
+            forget(self.session, self.history, kept)
+        except KitError as error:
+            self.session.progress(
+                f"what no release needs any more is still in etcd, until the next deploy: {error}"
+            )
 
     def _seal(self, new: Recorded, kept: Collection[Recorded]) -> None:
         """Keep the manifest's digest as root's alone on every machine that is worked on."""

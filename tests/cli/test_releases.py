@@ -8,7 +8,7 @@ from io import StringIO
 import pytest
 
 from coreos_kit.cli import asking
-from coreos_kit.errors import KitError
+from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.keys import release_key, text_key
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.release import Release, Revision, digest_of
@@ -470,6 +470,30 @@ def test_a_release_that_can_not_be_recorded_is_exit_6_and_the_next_deploy_record
         " full\nhint:  Run deploy again: it records what stands.\n"
     ) in err
     assert (again["changed"], again["release"]) == (False, 3)
+
+
+def test_a_release_is_recorded_though_what_is_too_old_could_not_be_removed(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.cluster.kept.put(text_key("web", "0" * 64), "of no release")
+    deployed.edit("coreos-kit.toml", OLD, NEW)
+    delete = deployed.cluster.delete_if_value
+
+    def refused(key: str, value: str) -> bool:
+        if "/texts/" in key:
+            raise Unreachable("etcd gives no answer: timed out")
+        return delete(key, value)
+
+    monkeypatch.setattr(deployed.cluster, "delete_if_value", refused)
+
+    code, out, err = deployed("deploy", "--yes")
+
+    assert code == 0
+    assert out.endswith("recorded as release 2\n")
+    assert (
+        "what no release needs any more is still in etcd, until the next deploy:"
+        " etcd gives no answer: timed out\n"
+    ) in err
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from coreos_kit.ports import Change
 from coreos_kit.testing.runner import Answer, FakeRunner
 from tests.unit.test_planning import cluster_of, main
 
-
 CHANGE = Change("core-1", stop=(main(7777).name,))
 
 
