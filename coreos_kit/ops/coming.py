@@ -45,6 +45,8 @@ class Coming:
             return
         if ill := next((outcome for outcome in outcomes if outcome.active_state != "active"), None):
             raise _did_not_come(machine, ill)
+        if not checks:  # there is only systemd's word, which has changed all the time
+            raise _did_not_stay(machine, outcomes)
         for unit, check in checks.items():  # only now is it worth a round trip to ask which one it was
             outcomes, up = session.driver.wait_until_up(machine, [unit], [check], timeout_s=1)
             if not up:
@@ -158,6 +160,15 @@ def _did_not_come(machine: str, ill: UnitOutcome) -> KitError:
         f"{machine}: {ill.name} did not come up: it is {state}",
         details=ill.journal,
         hint=f"See more: coreos-kit logs {ill.name}",
+    )
+
+
+def _did_not_stay(machine: str, outcomes: Sequence[UnitOutcome]) -> KitError:
+    names = ", ".join(str(outcome.name) for outcome in outcomes)
+    return KitError(
+        f"{machine}: {names} came up and did not stay up",
+        details=[line for outcome in outcomes for line in outcome.journal],
+        hint=f"See more: coreos-kit logs {outcomes[0].name}" if outcomes else "",
     )
 
 

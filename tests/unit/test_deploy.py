@@ -301,6 +301,21 @@ def test_a_unit_that_runs_but_is_not_well_is_a_failed_deploy(site: Site) -> None
         site.deploy()
 
 
+def test_a_unit_without_a_check_that_comes_up_and_does_not_stay_up_is_a_failed_deploy(deployed: Site) -> None:
+    """The machine waited until it was active for longer than a moment; at the last look it just was."""
+    name = UnitName.parse("nginx_lb.service")
+    deployed.fake.machines["core-3"].files[name] += "ExecReload=x\n"
+    outcome = UnitOutcome(name, "core-3", "active", "running", "success", ("no such module",))
+    deployed.fake.instead_of_waiting["nginx_lb.service"] = (outcome,), False
+
+    with pytest.raises(
+        DeployFailed, match=r"core-3: nginx_lb\.service came up and did not stay up"
+    ) as caught:
+        deployed.deploy_with(LEAVE_IT)
+
+    assert caught.value.details[0] == "no such module"
+
+
 def test_a_unit_that_does_not_stop_is_not_taken_for_removed(
     deployed: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
