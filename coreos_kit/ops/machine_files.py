@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coreos_kit.errors import InvalidConfig, KitError, Refused
+from coreos_kit.errors import InvalidConfig, KitError, Refused, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
 from coreos_kit.model.project import Cluster, EtcdSettings, Project
@@ -139,7 +139,12 @@ def plan_files(
     for name in machines:
         files = seen[name]
         if isinstance(files, KitError):
-            raise files
+            raise Unreachable(
+                f"{name}: what root keeps there of the project can't be looked at, so nothing was touched",
+                machine=name,
+                details=[str(files), *files.details],
+                hint=files.hint,
+            ) from files
         looked[name] = files
     there = {name for files in looked.values() for name in files.digests if secret_files.is_the_kits(name)}
     wanted = wanted_files(

@@ -8,7 +8,7 @@ import pytest
 
 from coreos_kit.adapters.engine import MachineEngine
 from coreos_kit.cli import asking
-from coreos_kit.errors import CommandFailed, Unreachable
+from coreos_kit.errors import CommandFailed, KitError, TimedOut, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change, UnitOutcome
@@ -331,6 +331,25 @@ def test_a_silent_machine_stops_the_deploy_before_anything_is_touched(kit: Kit) 
         "error: core-3 can't be looked at, so nothing was touched\n"
         "       core-3: core-3 does not answer\n"
         "hint:  Leave it as it is with --skip core-3, or move its units with --evacuate core-3.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [TimedOut("bash did not come to its end on core-2"), CommandFailed("core-2: the answer is garbled")],
+)
+def test_a_machine_whose_secret_files_can_not_be_looked_at_ends_a_deploy_in_4(
+    deployed: Kit, error: KitError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = type(deployed.cluster.files).look
+    monkeypatch.setattr(type(deployed.cluster.files), "look", lambda self: {**look(self), "core-2": error})
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 4
+    assert err.startswith(
+        "error: core-2: what root keeps there of the project can't be looked at, so nothing was touched\n"
+        f"       {error}\n"
     )
 
 
