@@ -17,7 +17,7 @@ from coreos_kit.model.cluster import Observation, ObservedMachine
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, MachineEntry
 from coreos_kit.parallel import on_each
-from coreos_kit.planning.waits import longest_stop_s
+from coreos_kit.planning.waits import slowest_stop_s
 from coreos_kit.ports import Change, Check, Glance, Runner, UnitOutcome
 
 OBSERVE_TIMEOUT_S = 30
@@ -62,16 +62,9 @@ class SystemdDriver:
             stdin=change_as_tar(change),
             root=True,
             # Given up before its units have had their time, it would go on beside what undoes it.
-            timeout_s=APPLY_TIMEOUT_S + self.longest_stop_s,
+            timeout_s=APPLY_TIMEOUT_S + slowest_stop_s(self.cluster),
         )
         return read_outcomes(change.machine, read_answer(change.machine, completed))
-
-    @property
-    def longest_stop_s(self) -> int:
-        """How long a unit of the cluster may take to drain and stop."""
-        names = [service.name for service in self.cluster.services]
-        names += [balancer.name for balancer in self.cluster.load_balancers]
-        return max(longest_stop_s(self.cluster, names).values(), default=0)
 
     def apply_all(
         self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S

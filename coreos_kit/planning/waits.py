@@ -22,6 +22,11 @@ def longest_stop_s(cluster: Cluster, services: Sequence[str]) -> Mapping[str, in
     return {name: times[name].drain_s + times[name].stop_s for name in services if name in times}
 
 
+def slowest_stop_s(cluster: Cluster) -> int:
+    """Return how long whichever unit of a cluster takes longest may take to drain and stop."""
+    return max((one.drain_s + one.stop_s for one in _times(cluster).values()), default=0)
+
+
 def waits_s(cluster: Cluster, waves: Sequence[Sequence[Step]]) -> int:
     """Return for how long a plan drains and pauses, one wave after the other; it can't be quicker."""
     times = _times(cluster)

@@ -24,6 +24,7 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import MachineEntry
 from coreos_kit.parallel import on_each
+from coreos_kit.planning.waits import slowest_stop_s
 from coreos_kit.ports import Change, Check, Glance, UnitOutcome
 from coreos_kit.units.fleet_hash import fleet_hash
 
@@ -115,7 +116,7 @@ class FleetDriver:
         self, changes: Sequence[Change], *, timeout_s: int = APPLY_TIMEOUT_S
     ) -> Mapping[str, Applied]:
         """Make all changes as one; see `ports.ClusterDriver.apply_all`."""
-        timeout_s = max(timeout_s, self.machines.longest_stop_s)
+        timeout_s = max(timeout_s, slowest_stop_s(self.machines.cluster))
         written = on_each(
             [change.machine for change in changes if change.environment is not None],
             lambda machine: self._write_environment(machine, changes),
