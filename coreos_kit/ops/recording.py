@@ -24,7 +24,7 @@ from coreos_kit.ops.releases import (
 from coreos_kit.ops.session import Session
 from coreos_kit.planning.seals import seal_changes, sealed_numbers
 from coreos_kit.ports import FileChange
-from coreos_kit.units.secret_files import KEY_FILE, seal_name
+from coreos_kit.units.secret_files import KEY_FILE, folder, seal_name
 
 _LONGEST_ERROR = 300
 _LAST_NUMBER = 10**DIGITS - 1
@@ -168,12 +168,17 @@ def _is_utf_8(text: str) -> bool:
 
 
 def _draft(session: Session, prepared: Prepared, history: History, about: About) -> Release:
-    known = sealed_numbers([files for files in prepared.seen_files.values() if isinstance(files, SeenFiles)])
-    last = max(history.last_number, *known, 0)
+    seen = {name: files for name, files in prepared.seen_files.items() if isinstance(files, SeenFiles)}
+    last = max(history.last_number, *sealed_numbers(seen.values()), 0)
     if last >= _LAST_NUMBER:  # no deploy has come so far: somebody wrote it
+        project, sealed_on = (
+            session.project.name,
+            [name for name in seen if last in sealed_numbers([seen[name]])],
+        )
+        where = f"on {', '.join(sealed_on)}: {folder(project)}/{seal_name(last)}"
         raise Refused(
             f"there is no number after release {last}; nothing was touched",
-            hint=f"Delete it from etcd: {release_key(session.project.name, last)}",
+            hint=f"Delete it {where if sealed_on else f'from etcd: {release_key(project, last)}'}",
         )
     return Release(
         number=last + 1,

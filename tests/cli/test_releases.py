@@ -551,6 +551,19 @@ def test_a_number_that_no_other_can_follow_is_refused_and_named(second: Kit) -> 
     assert second.cluster.log == []
 
 
+def test_a_number_that_a_machine_has_sealed_and_no_other_can_follow_is_named_with_that_machine(
+    second: Kit,
+) -> None:
+    second.cluster.files.machines["core-2"]["releases/99999999"] = Secret(b"x")
+    second.edit("coreos-kit.toml", NEW, "NO_DETACH")
+
+    code, _, err = second("deploy", "--yes")
+
+    assert code == 3
+    assert "error: there is no number after release 99999999; nothing was touched\n" in err
+    assert "hint:  Delete it on core-2: /etc/coreos-kit/web/releases/99999999\n" in err
+
+
 # Secrets
 
 
