@@ -75,7 +75,7 @@ def _told_of(recording: Recording | None, lock: Lock) -> Iterator[None]:
     """Let the history tell of an attempt, where something may have been touched and the lock is held."""
     try:
         yield
-    except (KitError, KeyboardInterrupt) as error:
+    except (KitError, KeyboardInterrupt, BrokenPipeError) as error:  # the last: nobody reads what is said
         has_begun = not isinstance(error, KitError) or error.exit_code in (5, 6, 130)
         if recording is not None and has_begun and lock.renew():
             recording.fail(error)

@@ -7,7 +7,7 @@ from io import StringIO
 
 import pytest
 
-from coreos_kit.cli import asking
+from coreos_kit.cli import asking, output
 from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.keys import release_key, text_key
 from coreos_kit.model.names import UnitName
@@ -423,6 +423,28 @@ def test_an_interrupted_deploy_is_in_the_history(deployed: Kit, monkeypatch: pyt
     assert deployed("deploy", "--yes").code == 130
     monkeypatch.setattr(deployed.cluster, "apply", apply)
 
+    assert deployed("history", "--json").json["releases"][1]["outcome"] == "interrupted"
+
+
+def test_a_deploy_whose_reader_has_gone_is_in_the_history(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `coreos-kit deploy --yes 2>&1 | head`."""
+    deployed.edit("coreos-kit.toml", OLD, NEW)
+    say = output.say
+
+    def nobody_reads(text: str) -> None:
+        if text.startswith("core-2: "):
+            raise BrokenPipeError
+        say(text)
+
+    monkeypatch.setattr(output, "say", nobody_reads)
+    monkeypatch.setattr("os.dup2", lambda *_: None)
+    monkeypatch.setattr("sys.stdout.fileno", lambda: 1)
+    code = deployed("deploy", "--yes").code
+    monkeypatch.setattr(output, "say", say)
+
+    assert code == 141
     assert deployed("history", "--json").json["releases"][1]["outcome"] == "interrupted"
 
 
