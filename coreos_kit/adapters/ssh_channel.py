@@ -18,10 +18,18 @@ from coreos_kit.adapters.lines import Lines
 
 _CHUNK = 64 * 1024
 _BEAT_S = 0.2  # how soon a stop is noticed
+ANSWER_S = 30.0  # what a server has to say that it opens a channel, or begins a command
+_SILENT = "it no longer answers"
+_QUIET_S = (
+    15.0  # after so long without a byte the server is asked for a sign of life, and has as long to give it
+)
 
 
 class ConnectionLostError(Exception):
-    """The connection went away while a command ran; whether the command came to its end is not known."""
+    """The connection went away while a command ran, or stands and the server says nothing on it any more.
+
+    Whether the command came to its end is not known.
+    """
 
 
 class CallerError(Exception):
@@ -99,8 +107,13 @@ class _Started:
     def __enter__(self) -> None:
         left_s = max(0.1, self._deadline - time.monotonic())
         self._channel.settimeout(left_s)
-        # paramiko waits for an answer as long as the connection stands; a channel that closes ends that.
-        giving_up = threading.Timer(left_s, self._channel.close)
+        gave_up = threading.Event()
+
+        def give_up() -> None:  # paramiko waits as long as the connection stands, or until the channel closes
+            gave_up.set()
+            self._channel.close()
+
+        giving_up = threading.Timer(min(left_s, ANSWER_S), give_up)
         giving_up.daemon = True
         giving_up.start()
         try:
@@ -108,6 +121,8 @@ class _Started:
         except paramiko.SSHException as error:
             if time.monotonic() >= self._deadline:
                 raise TimeoutError from error
+            if gave_up.is_set():
+                raise ConnectionLostError(_SILENT) from error
             raise
         finally:
             giving_up.cancel()
@@ -130,9 +145,13 @@ class _Started:
 
 
 def _pieces(channel: paramiko.Channel, is_over: Callable[[], bool]) -> Iterator[tuple[bool, bytes]]:
-    """Yield what arrives, each with whether it is stderr, until the end; `TimeoutError` when time is up."""
+    """Yield what arrives, each with whether it is stderr, until the end; `TimeoutError` when time is up.
+
+    Raises `ConnectionLostError` where the server does not even answer any more.
+    """
     poll = select.poll()
     poll.register(channel.fileno(), select.POLLIN)
+    heard = time.monotonic()
     while True:
         while channel.recv_ready() or channel.recv_stderr_ready():
             if is_over():  # also of one that never stops to print
@@ -141,13 +160,33 @@ def _pieces(channel: paramiko.Channel, is_over: Callable[[], bool]) -> Iterator[
                 yield False, channel.recv(_CHUNK)
             if channel.recv_stderr_ready():
                 yield True, channel.recv_stderr(_CHUNK)
+            heard = time.monotonic()
         if (channel.eof_received or channel.closed) and not (
             channel.recv_ready() or channel.recv_stderr_ready()
         ):
             return
         if is_over():
             raise TimeoutError
+        if time.monotonic() - heard >= _QUIET_S:
+            _expect_a_sign_of_life(channel.get_transport())
+            heard = time.monotonic()
         poll.poll(_BEAT_S * 1000)
+
+
+def _expect_a_sign_of_life(transport: paramiko.Transport) -> None:
+    """Ask for a second channel and close it: an answer of any kind will do. Without one, end the connection.
+
+    The kernel of a machine whose sshd hangs confirms packets for ever, so neither TCP's keepalive nor SSH's,
+    to which paramiko doesn't look for the answer, tells it from a command that takes long.
+    """
+    asked = time.monotonic()
+    try:
+        transport.open_session(timeout=_QUIET_S).close()
+    except (paramiko.SSHException, OSError, EOFError) as error:
+        if transport.is_active() and time.monotonic() - asked < _QUIET_S:
+            return  # it refused
+        transport.close()
+        raise ConnectionLostError(_SILENT) from error
 
 
 def _exit_code(channel: paramiko.Channel, deadline: float) -> int:

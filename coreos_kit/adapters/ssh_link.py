@@ -18,6 +18,7 @@ from fabric.connection import Connection
 from paramiko.config import SSHConfig
 
 from coreos_kit.adapters.ssh_auth import KeysOnly
+from coreos_kit.adapters.ssh_channel import ANSWER_S
 from coreos_kit.adapters.ssh_config import SshSettings
 from coreos_kit.adapters.ssh_errors import TRANSLATED, translate
 from coreos_kit.adapters.ssh_host_keys import HostKeyCheck
@@ -76,7 +77,8 @@ class Link:
             transport, is_fresh = self._transport()
             while True:
                 try:
-                    return transport.open_session(timeout=max(0.1, deadline - time.monotonic()))
+                    left_s = max(0.1, deadline - time.monotonic())
+                    return transport.open_session(timeout=min(left_s, ANSWER_S))
                 except (paramiko.SSHException, OSError, EOFError) as error:
                     if _has_too_many_sessions(error) and time.monotonic() < deadline - _AGAIN_S:
                         time.sleep(_AGAIN_S)

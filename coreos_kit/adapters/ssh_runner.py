@@ -166,7 +166,8 @@ class SshRunner:
             message = f"{shown(argv)} on {name} prints more than {MAX_OUTPUT_BYTES >> 20} MB"
             raise CommandFailed(message, machine=name, argv=argv) from error
         except ConnectionLostError as error:
-            message = f"{name} ({link.settings.where}) was lost while {shown(argv)} ran"
+            why = f": {error}" if str(error) else ""
+            message = f"{name} ({link.settings.where}) was lost while {shown(argv)} ran{why}"
             raise Unreachable(
                 message, machine=name, hint="Whether it came to its end is not known."
             ) from error

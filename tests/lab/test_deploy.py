@@ -84,3 +84,23 @@ def test_what_no_machine_can_take_is_refused_before_anything_is_touched(kit: Kit
 
     assert "conflicts with" in refused.err
     assert kit("status", "--json").json["units"] == before
+
+
+def test_what_a_power_cut_left_beside_the_units_goes_with_the_next_change_and_what_is_in_use_stays(
+    kit: Kit,
+) -> None:
+    machine = kit.machine_of("apache@7777.service")
+    left, used = "/etc/systemd/system/.coreos-kit.left", "/etc/systemd/system/.coreos-kit.used"
+    kit.machine(
+        machine,
+        f"mkdir -p {left}/units {used}; touch {left}/units/apache@7777.service;"
+        f" systemd-run --quiet --collect --unit=another-deploy flock {used} sleep 300;"
+        f" until ! flock --nonblock {used} true; do sleep 0.1; done",
+    )
+    kit.edit("unit_templates/service@.service.j2", "[Service]", "[Service]\nEnvironment=EDITED=yes")
+
+    kit("deploy", "--yes")
+
+    there = kit.machine(machine, "ls -d /etc/systemd/system/.coreos-kit.*").split()
+    kit.machine(machine, f"systemctl stop another-deploy; rm -r {used}")
+    assert there == [used]

@@ -1,6 +1,9 @@
 """Servers and agents that stop in the middle of a conversation: each phase of it has its limit."""
 
 import getpass
+import os
+import queue
+import signal
 import socket
 import threading
 import time
@@ -11,10 +14,12 @@ from pathlib import Path
 import paramiko
 import pytest
 
+from coreos_kit.adapters import ssh_channel, ssh_link
 from coreos_kit.adapters.ssh import open_machines
 from coreos_kit.errors import KitError, TimedOut, Unreachable
 from coreos_kit.model.project import MachineEntry
-from coreos_kit.testing.servers import make_key, running_sshd
+from coreos_kit.ports import Runner
+from coreos_kit.testing.servers import Sshd, make_key, running_sshd
 
 pytestmark = pytest.mark.real
 
@@ -162,3 +167,78 @@ def test_an_agent_that_says_nothing_has_no_keys(tmp_path: Path, monkeypatch: pyt
         thread.join(10)
 
     assert done == [0], "it still waits for the agent"
+
+
+@contextmanager
+def stopped(server: Sshd) -> Iterator[None]:
+    """Let the server's processes hang, those of its sessions as well."""
+    assert server.process
+    pids = [server.process.pid]
+    for pid in pids:
+        pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    sshds = [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().startswith("sshd")]
+    for pid in sshds:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in sshds:
+            os.kill(pid, signal.SIGCONT)
+
+
+def sleeping(runner: Runner) -> "queue.Queue[KitError]":
+    """Run a command that takes a minute, beside the test; how it fails comes out of the queue."""
+    failures: queue.Queue[KitError] = queue.Queue()
+
+    def run() -> None:
+        try:
+            runner.run(["sleep", "60"], timeout_s=120)
+        except KitError as error:
+            failures.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return failures
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_channel, "_QUIET_S", 0.5)
+    monkeypatch.setattr(ssh_channel, "ANSWER_S", 1)
+    monkeypatch.setattr(ssh_link, "ANSWER_S", 1)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_hangs_under_a_long_command_is_found_out_long_before_the_commands_time() -> None:
+    with running_sshd() as server, open_machines([server.entry()]) as machines:
+        runner = machines.runner("web1")
+        runner.run(["true"])
+        failures = sleeping(runner)
+        time.sleep(0.5)
+        with stopped(server):
+            lost = failures.get(timeout=20)
+
+    assert isinstance(lost, Unreachable)
+    assert "was lost while sleep 60 ran: it no longer answers" in str(lost)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_server_that_hangs_before_a_long_command_is_found_out_as_well() -> None:
+    with running_sshd() as server, open_machines([server.entry()]) as machines:
+        runner = machines.runner("web1")
+        runner.run(["true"])
+        with stopped(server):
+            lost = sleeping(runner).get(timeout=20)
+
+    assert isinstance(lost, Unreachable)
+    assert "it no longer answers" in str(lost)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("settings", [(), ("MaxSessions 1",)], ids=["usual", "one session"])
+def test_a_command_that_is_silent_for_long_comes_to_its_end_where_the_server_is_well(
+    settings: tuple[str, ...],
+) -> None:
+    with running_sshd(settings=settings) as server, open_machines([server.entry()]) as machines:
+        done = machines.runner("web1").run(["sh", "-c", "sleep 2; echo done"], timeout_s=30)
+
+    assert done.text == "done\n"

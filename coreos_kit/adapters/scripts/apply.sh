@@ -19,9 +19,16 @@ done
 
 units=/etc/systemd/system
 wants=$units/multi-user.target.wants
-# Staged beside its place: a rename is atomic, and a full disk is noticed before anything is stopped.
+# Staged beside its place: a rename is atomic, and a full disk is noticed before anything is stopped. Whoever is at work
+# holds a lock on what it has staged; what nobody holds was left by a power cut, or by a script that was killed.
+exec {door}< "$units" && flock --exclusive "$door" || exit 1
+for left in "$units"/.coreos-kit.*; do
+  [ ! -d "$left" ] || flock --nonblock "$left" rm -rf "$left"
+done
 staged=$(mktemp -d "$units/.coreos-kit.XXXXXX") || exit 1
 trap 'rm -rf "$staged"' EXIT
+exec {held}< "$staged" && flock --exclusive "$held" || exit 1
+exec {door}<&-
 tar --extract --file=- --directory="$staged" --no-same-owner || exit 1
 for name in "${write[@]}"; do
   [ -f "$staged/units/$name" ] || { echo "$name did not arrive" >&2; exit 1; }
@@ -48,6 +55,7 @@ for name in "${write[@]}"; do
   [ -e "$units/$name" ] && [ ! -L "$wants/$name" ] || ln -sfn "../$name" "$wants/$name" || exit 1
   mv -f "$staged/units/$name" "$units/$name" || exit 1
 done
+rm -rf "$staged"
 for name in "${start[@]}"; do
   [ ! -e "$units/$name" ] || ln -sfn "../$name" "$wants/$name" || exit 1
 done
