@@ -1,8 +1,10 @@
 """The one place where an error becomes a message and an exit code."""
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from coreos_kit.cli.app import app
@@ -20,12 +22,28 @@ def main(args: Sequence[str] | None = None) -> None:
         if getattr(sys, stream) is None:  # closed by whoever called: `coreos-kit … >&-`
             setattr(sys, stream, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
     try:
-        raise SystemExit(_run(words))
+        with _ended_as_by_ctrl_c():
+            raise SystemExit(_run(words))
     except KitError as error:
         from coreos_kit.cli.output import show_error
 
         show_error(error, as_json=wants_json(words))
         raise SystemExit(error.exit_code) from None
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Let a command clean up where its CI job is cancelled or its terminal goes, too; nohup stays nohup."""
+    ours = [
+        number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in ours:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _run(words: Sequence[str]) -> int:

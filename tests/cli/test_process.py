@@ -119,8 +119,12 @@ def test_a_stdout_that_is_not_there_is_no_reason_to_fail(example: Path) -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
-    """A configuration that never comes to an end holds the command up until the signal."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_is_130_without_a_traceback(number: signal.Signals, tmp_path: Path) -> None:
+    """Ctrl-C, a CI job that is cancelled, a terminal that is gone.
+
+    A configuration that never comes to an end holds the command up until the signal.
+    """
     os.mkfifo(tmp_path / "coreos-kit.toml")
     running = subprocess.Popen(
         [sys.executable, "-m", "coreos_kit", "--project", str(tmp_path), "status"],
@@ -130,7 +134,7 @@ def test_ctrl_c_is_130_without_a_traceback(tmp_path: Path) -> None:
     )
     writer = _opened_by_reader(tmp_path / "coreos-kit.toml")
     _wait_until_it_sleeps(running.pid)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     out, err = running.communicate(timeout=60)
     os.close(writer)
 

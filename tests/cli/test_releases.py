@@ -1,6 +1,8 @@
 """Releases at the command line: recorded, listed, compared, gone back to; and never without their seal."""
 
 import json
+import os
+import signal
 import sys
 from dataclasses import replace
 from io import StringIO
@@ -13,7 +15,7 @@ from coreos_kit.model.keys import release_key, text_key
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.release import Release, Revision, digest_of
 from coreos_kit.model.secret import Secret
-from coreos_kit.ports import Change, UnitOutcome
+from coreos_kit.ports import Change, Glance, UnitOutcome
 from coreos_kit.testing.checkout import FakeCheckout
 from coreos_kit.units.stamp import stamped
 from tests.cli.conftest import APACHE, Kit
@@ -424,6 +426,26 @@ def test_an_interrupted_deploy_is_in_the_history(deployed: Kit, monkeypatch: pyt
     monkeypatch.setattr(deployed.cluster, "apply", apply)
 
     assert deployed("history", "--json").json["releases"][1]["outcome"] == "interrupted"
+
+
+def test_a_deploy_of_a_cancelled_job_lets_in_what_it_held_out_and_gives_the_lock_back(
+    deployed: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployed.edit("coreos-kit.toml", OLD, NEW)
+    hold_out = deployed.cluster.hold_out
+
+    def cancelled(*args: object) -> Glance:
+        hold_out(*args)  # type: ignore[arg-type]
+        os.kill(os.getpid(), signal.SIGTERM)
+        pytest.fail("nobody heard the signal")
+
+    monkeypatch.setattr(deployed.cluster, "hold_out", cancelled)
+
+    assert deployed("deploy", "--yes").code == 130
+    assert deployed.cluster.machines["core-1"].held_out == set()
+    assert not any(key.endswith("/lock") for key in deployed.cluster.kept.keys)
+    assert deployed("history", "--json").json["releases"][1]["outcome"] == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_a_deploy_whose_reader_has_gone_is_in_the_history(
