@@ -47,7 +47,7 @@ def _digests(folder: str) -> Dict[str, str]:
         for name in names:
             path = os.path.join(parent, name)
             relative = os.path.relpath(path, folder)
-            if relative in ("nginx-t.out", _NAME):
+            if relative in ("nginx-t.out", _NAME) or not os.path.isfile(path):  # a pipe has no end
                 continue
             try:
                 with open(path, "rb") as file:

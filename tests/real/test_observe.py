@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from coreos_kit.adapters import systemd
 from coreos_kit.adapters.local import LocalRunner
+from coreos_kit.adapters.scripts import script
 from coreos_kit.adapters.systemd import SystemdDriver
 from coreos_kit.model.cluster import ObservedContainer, ObservedMachine
 from coreos_kit.model.profile import PROFILES
@@ -49,3 +51,28 @@ def test_where_nobody_says_whose_a_container_is_that_is_an_error_and_not_somebod
     tmp_path: Path, inspect: str, said: str
 ) -> None:
     assert observed(tmp_path, inspect).engine_error == said
+
+
+def test_a_template_that_somebody_put_beside_the_units_hides_none_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("web@.service", "web@7777.service", "web@7777.service.bak"):
+        (tmp_path / name).write_text("[X-CoreosKit]\nProject=web\nService=web\n")
+    # systemctl knows no unit without an instance name, says so, and goes no further.
+    prelude = (
+        f"cd() {{ builtin cd {tmp_path}; }}\n"
+        "systemctl() {\n"
+        '  while [ "$1" != -- ]; do [ $# -gt 0 ] || return 0; shift; done; shift\n'
+        "  for name; do\n"
+        '    case $name in *@.*) echo "Unit name $name is missing the instance name." >&2; return 1 ;; esac\n'
+        '    printf "Id=%s\\nLoadState=loaded\\nActiveState=active\\nSubState=running\\n\\n" "$name"\n'
+        "  done\n"
+        "}\n"
+    )
+    monkeypatch.setattr(systemd, "script", lambda name: prelude + script(name))
+
+    seen = observed(tmp_path, "exit 0")
+
+    assert [(str(unit.name), unit.project, unit.is_active) for unit in seen.units] == [
+        ("web@7777.service", "web", True)
+    ]

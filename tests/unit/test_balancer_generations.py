@@ -6,11 +6,13 @@ import os
 import shutil
 import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from coreos_kit.balancer import generations
 from coreos_kit.balancer.generations import POLL_S, RETRY_S, Generations
+from coreos_kit.balancer.manifest import differing
 from coreos_kit.balancer.pool import parse_networks
 from coreos_kit.balancer.settings import Paths, Settings
 
@@ -122,3 +124,15 @@ def test_what_nginx_runs_is_kept_however_often_it_does_not_take_another(box: Box
 
         assert (box.live, box.generations.problem.endswith("it runs configuration 1")) == ("1", True)
         assert Path(box.generations.conf).exists()
+
+
+def test_what_can_not_be_read_to_an_end_is_not_read_when_files_are_compared(box: Box) -> None:
+    os.mkfifo(box.hand_written / "conf.d/pipe")
+    told: list[list[str]] = []
+    live = str(Path(box.paths.generations) / "live")
+
+    comparing = Thread(target=lambda: told.append(differing(live, box.paths.hand_written)), daemon=True)
+    comparing.start()
+    comparing.join(5)
+
+    assert told == [[]]

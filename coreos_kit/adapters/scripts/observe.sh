@@ -19,8 +19,8 @@ ip -o -4 route get 192.0.2.1 2>/dev/null | encoded route # asks the routing tabl
 [ -f "$environment_file" ] && encoded environment < "$environment_file"
 printf 'etcd %s\n' "$(systemctl show --property=ActiveState "$etcd_unit" | head -c 200 | cut -d= -f2)" # whatever answers as systemctl
 
-# Files first, so that a unit that systemd has not read yet is seen as well.
-mapfile -t names < <({ grep -slF '[X-CoreosKit]' -- *.* 2>/dev/null; printf '%s\n' "$@"; } | sort -u | sed '/^$/d')
+# Files first, so that a unit that systemd has not read yet is seen as well. A template is no unit, and systemctl stops at one.
+mapfile -t names < <({ grep -slF '[X-CoreosKit]' -- *.* 2>/dev/null; printf '%s\n' "$@"; } | sort -u | sed '/^$/d; /@\.[a-z]*$/d')
 files=()
 for name in "${names[@]}"; do
   printf 'unit %s\n' "$name"
