@@ -1,6 +1,7 @@
 """A fleet whose lists lie: what comes out is a sight of the cluster or a `CommandFailed`."""
 
 import base64
+import re
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from coreos_kit.adapters.answers import read_answer
 from coreos_kit.adapters.fleet.driver import FleetDriver
 from coreos_kit.adapters.fleet.gateway import Gateway
-from coreos_kit.adapters.fleet.sight import Sight, read_sight
+from coreos_kit.adapters.fleet.sight import Sight, names_of, read_sight
 from coreos_kit.adapters.systemd import SystemdDriver
 from coreos_kit.errors import CommandFailed
 from coreos_kit.model.names import UnitName
@@ -69,3 +70,23 @@ def test_a_change_that_ended_at_a_stage_that_is_none_is_an_error_of_the_kit(stag
 
     with pytest.raises(CommandFailed, match="fleet: its answer is not understood"):
         driver.apply(Change("core-1", stop=(UnitName.parse("web.service"),)))
+
+
+@pytest.mark.parametrize(
+    ("id_", "ip"),
+    [
+        ("a" * 32, "$(reboot)"),
+        ("a" * 32, "192.0.2.9;reboot"),
+        ("`reboot`", "-"),
+        ("\x1b[2J", "-"),
+        ("a" * 32, "-oProxyCommand=x"),
+    ],
+)
+def test_a_machine_of_fleets_list_never_has_a_name_that_is_a_command(id_: str, ip: str) -> None:
+    row = base64.b64encode(f"{id_}\t{ip}\t-\n".encode()).decode()
+    sight = look(["fleetctl 1.0.0", f"machines {row}", "registry ", "units "])
+    cluster = Cluster("lab", PROFILES["coreos"], DriverKind.FLEET, (), (), ())
+
+    names = names_of(cluster, sight, {})
+
+    assert all(re.fullmatch(r"[0-9A-Za-z.:]+", name) and not name.startswith("-") for name in names.values())

@@ -1,5 +1,6 @@
 """fleetctl's lists, row by row. Columns are padded with tabs of whatever number, so blanks separate them."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from coreos_kit.model.names import UnitName
 NOTHING = "-"
 GLOBAL = "global"
 INACTIVE = "inactive"
+_WORD = re.compile(r"[0-9A-Za-z][0-9A-Za-z.:-]{0,252}")  # "-" is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,14 @@ class UnitState:
 
 
 def machines_of(text: str) -> tuple[FleetMachine, ...]:
-    """Read list-machines with the fields machine, ip, metadata."""
+    """Read list-machines with the fields machine, ip, metadata.
+
+    A machine that the configuration does not name goes by these, so they are words or nothing.
+    """
     return tuple(
-        FleetMachine(id_, "" if ip == NOTHING else ip, _metadata(metadata))
+        FleetMachine(id_, ip if _WORD.fullmatch(ip) else "", _metadata(metadata))
         for id_, ip, metadata in _rows(text, 3)
+        if _WORD.fullmatch(id_)
     )
 
 
