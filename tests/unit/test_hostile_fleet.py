@@ -12,7 +12,7 @@ from coreos_kit.adapters.fleet.driver import FleetDriver
 from coreos_kit.adapters.fleet.gateway import Gateway
 from coreos_kit.adapters.fleet.sight import Sight, names_of, read_sight
 from coreos_kit.adapters.systemd import SystemdDriver
-from coreos_kit.errors import CommandFailed
+from coreos_kit.errors import CommandFailed, KitError
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry
@@ -57,19 +57,37 @@ def test_a_list_that_is_missing_is_an_error_that_names_the_machine(missing: str)
         look([line.removesuffix(" -") if not line.startswith("fleetctl") else line for line in lines])
 
 
+def encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def stopped(*answer: str, machines: str = "", registry: str = "") -> KitError:
+    """Stop a unit where the one machine answers this, whatever it is asked; return how that failed."""
+    lists = ["fleetctl 1.0.0", f"machines {encoded(machines)}", f"registry {encoded(registry)}", "units "]
+    said = "\n".join([*lists, *answer, "said ", "end"]).encode()
+    runners = {"core-1": FakeRunner("core-1", {"bash": lambda _, __: Answer(said)})}
+    entry = MachineEntry("core-1", "core@192.0.2.1")
+    cluster = Cluster("lab", PROFILES["coreos"], DriverKind.FLEET, (entry,), (), ())
+    driver = FleetDriver(SystemdDriver(cluster, runners), Gateway("lab", runners), lambda _: None)
+    with pytest.raises(KitError) as raised:
+        driver.apply(Change("core-1", stop=(UnitName.parse("web.service"),)))
+    return raised.value
+
+
 @pytest.mark.parametrize("stage", ["stage nowhere", "stage", ""])
 def test_a_change_that_ended_at_a_stage_that_is_none_is_an_error_of_the_kit(stage: str) -> None:
-    lists = ["fleetctl 1.0.0", *(f"{key} " for key in ("machines", "registry", "units"))]
-    answer = [*lists, stage, "left ", "said ", "end"]
-    runner = FakeRunner("core-1", {"bash": lambda _, __: Answer("\n".join(answer).encode())})
-    runners = {"core-1": runner}
-    cluster = Cluster(
-        "lab", PROFILES["coreos"], DriverKind.FLEET, (MachineEntry("core-1", "core-1"),), (), ()
-    )
-    driver = FleetDriver(SystemdDriver(cluster, runners), Gateway("lab", runners), lambda _: None)
+    assert "fleet: its answer is not understood" in str(stopped(stage, "left "))
 
-    with pytest.raises(CommandFailed, match="fleet: its answer is not understood"):
-        driver.apply(Change("core-1", stop=(UnitName.parse("web.service"),)))
+
+def test_a_machine_that_tells_nothing_of_the_unit_that_it_is_asked_for_has_no_journal() -> None:
+    failure = stopped(
+        "stage stop",
+        f"left {encoded('web.service')}",
+        machines=f"{'a' * 32}\t192.0.2.1\t-\n",
+        registry=f"web.service\t{'b' * 40}\tloaded\tlaunched\t{'a' * 32}/192.0.2.1\n",
+    )
+
+    assert str(failure) == "core-1: web.service does not stop within 300 s"
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ class FleetDriver:
             outcomes, _ = self.machines.wait_until_up(machine, [name], (), timeout_s=0)
         except KitError as error:
             return (str(error),)
-        return outcomes[0].journal
+        return outcomes[0].journal if outcomes else ()
 
     def _applied(
         self,
