@@ -293,6 +293,12 @@ def test_a_backend_that_does_not_answer_is_broken_and_its_log_the_remedy() -> No
     assert found.remedy == "coreos-kit logs web@7777.service"
 
 
+def test_a_backend_without_an_address_was_not_asked_whatever_else_answers() -> None:
+    found = link("backend", evidence(replace(WEB, private_ip=""), LB))
+
+    assert (found.state, found.seen) == (State.UNKNOWN, "there is no address to ask")
+
+
 def test_what_no_balancer_could_be_asked_is_unknown() -> None:
     found = links(judge(evidence(probe=None, probe_errors={"lb": "core-2 does not answer"})))
 
@@ -415,6 +421,18 @@ def test_of_a_balancer_that_does_not_run_its_own_links_tell_and_no_pool() -> Non
     assert links(verdict, "lb@west.service")["unit"].state is State.BROKEN
 
 
+def test_another_unit_that_runs_beside_a_balancer_that_does_not_is_no_balancer() -> None:
+    east, west = balancers(("lb@east.service", "lb.east", "active"), ("lb@west.service", "lb.west", "failed"))
+    beside = replace(west, units=(*west.units, unit("other.service", west.name)))
+    seen = evidence(
+        WEB, east, beside, of=cluster(balancers=(SEVERAL,)), probes={"lb@east on core-2": GOOD_PROBE}
+    )
+
+    assert {link.state for name, link in links(judge(seen)).items() if name in ("pool", "request")} == {
+        State.OK
+    }
+
+
 def test_without_any_balancer_that_runs_the_pool_is_not_ok() -> None:
     there = balancers(("lb@east.service", "lb.east", "failed"), ("lb@west.service", "lb.west", "failed"))
 
@@ -480,13 +498,17 @@ def test_a_held_unit_that_stands_nowhere_is_held() -> None:
 
 def test_a_container_that_runs_beside_a_held_unit_is_broken() -> None:
     running = replace(STOPPED, containers=(container("web.7777"),))
+    others = replace(STOPPED, containers=(container("web.7777", "exited"), container("other")))
 
-    found = links(judge(evidence(running, LB, entry=None, holding=HOLDING)))
+    found, fine = (
+        links(judge(evidence(here, LB, entry=None, holding=HOLDING))) for here in (running, others)
+    )
 
     assert {name: link.state for name, link in found.items()} == {
         "unit": State.HELD,
         "container": State.BROKEN,
     }
+    assert list(fine) == ["unit"]
 
 
 def test_a_held_balancer_is_not_missed_by_its_backends_where_another_runs() -> None:

@@ -242,6 +242,7 @@ def test_a_key_that_somebody_renews_is_left(
         (GhostKind.NONSENSE, "x", "1.2.3.4:80; }", "", f"address:port directly below {PREFIX}"),
         (GhostKind.NONSENSE, "a/b", BACKEND, "", f"address:port directly below {PREFIX}"),
         (GhostKind.NONSENSE, "x", "", "", f"address:port directly below {PREFIX}"),
+        (GhostKind.NONSENSE, "", BACKEND, "", f"address:port directly below {PREFIX}"),
         (
             GhostKind.UNKNOWN_MACHINE,
             "192.0.2.9",
@@ -290,6 +291,16 @@ def test_a_silent_machines_key_is_a_ghost_as_soon_as_nobody_renews_it() -> None:
     assert find_ghosts(evidence(silent=["core-3"], also=[fresh])) == ()
     ghost = only(GhostKind.NOT_RENEWED, evidence(silent=["core-3"], also=[replace(fresh, ttl_left_s=10)]))
     assert (ghost.machine, ghost.expected, ghost.mend) == ("core-3", "renewed within 12 s", None)
+
+
+def test_of_a_machine_that_only_the_scheduler_still_sees_a_key_may_be_somebodys() -> None:
+    fresh = EtcdEntry(f"{PREFIX}/192.0.2.3", "192.0.2.3:7777", 29, 30)
+    seen = {machine.name: machine for machine in (WEB, BALANCER, SPARE)}
+    dark = Observation(seen, {"core-3": Unreachable("core-3 is silent")}, Scheduler("1.0.0", "core-1"))
+
+    assert find_ghosts(evidence(observed=dark, also=[fresh])) == ()
+    ghost = only(GhostKind.NOT_RENEWED, evidence(observed=dark, also=[replace(fresh, ttl_left_s=10)]))
+    assert (ghost.machine, ghost.mend) == ("core-3", None)
 
 
 def test_a_key_of_address_and_port_is_known_as_such() -> None:
