@@ -441,7 +441,8 @@ def test_a_container_that_was_renamed_is_still_its_units() -> None:
 
 
 def test_containers_that_can_not_be_listed_are_no_ghosts_and_unknown() -> None:
-    blind = evidence(replace(SPARE, engine_error="docker is down"))
+    unlabelled = container("web.7777", project="")
+    blind = evidence(replace(SPARE, engine_error="docker is down", containers=(unlabelled,)))
 
     assert find_ghosts(blind) == ()
     assert find_unseen(blind) == ("containers without a unit on core-3: docker is down",)
