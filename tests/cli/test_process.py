@@ -126,16 +126,21 @@ def test_an_interrupt_is_130_without_a_traceback(number: signal.Signals, tmp_pat
     A configuration that never comes to an end holds the command up until the signal.
     """
     os.mkfifo(tmp_path / "coreos-kit.toml")
-    running = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-m", "coreos_kit", "--project", str(tmp_path), "status"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    writer = _opened_by_reader(tmp_path / "coreos-kit.toml")
-    _wait_until_it_sleeps(running.pid)
-    running.send_signal(number)
-    out, err = running.communicate(timeout=60)
+        # These tests may run under nohup themselves.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # noqa: PLW1509 - no threads here
+    ) as running:
+        try:
+            writer = _opened_by_reader(tmp_path / "coreos-kit.toml")
+            _wait_until_it_sleeps(running.pid)
+            running.send_signal(number)
+            out, err = running.communicate(timeout=60)
+        finally:
+            running.kill()
     os.close(writer)
 
     assert (running.returncode, out, err) == (130, "", "error: interrupted\n")
