@@ -10,6 +10,7 @@ from coreos_kit.parallel import on_each
 from coreos_kit.ports import Check, UnitOutcome
 
 POLL_S = 0.2
+_PORT_TAKEN = "port is already allocated"  # docker, seen with 20.10
 
 Places = Mapping[UnitName, tuple[str, ...]]  # the machines on which units came up, by name
 Failures = Mapping[UnitName, KitError]
@@ -159,7 +160,7 @@ def _did_not_come(machine: str, ill: UnitOutcome) -> KitError:
     return KitError(
         f"{machine}: {ill.name} did not come up: it is {state}",
         details=ill.journal,
-        hint=f"See more: coreos-kit logs {ill.name}",
+        hint=_hint(machine, [ill]),
     )
 
 
@@ -168,8 +169,18 @@ def _did_not_stay(machine: str, outcomes: Sequence[UnitOutcome]) -> KitError:
     return KitError(
         f"{machine}: {names} came up and did not stay up",
         details=[line for outcome in outcomes for line in outcome.journal],
-        hint=f"See more: coreos-kit logs {outcomes[0].name}" if outcomes else "",
+        hint=_hint(machine, outcomes),
     )
+
+
+def _hint(machine: str, outcomes: Sequence[UnitOutcome]) -> str:
+    """Say what to look at next. A power cut at the wrong moment leaves docker with a port that nobody has."""
+    if any(_PORT_TAKEN in line for outcome in outcomes for line in outcome.journal):
+        return (
+            f"See who has the port: coreos-kit ssh {machine} -- sudo docker ps. If it is no container, docker "
+            f"holds it for one that is gone: coreos-kit ssh {machine} -- sudo systemctl restart docker"
+        )
+    return f"See more: coreos-kit logs {outcomes[0].name}" if outcomes else ""
 
 
 def _does_not_answer(machine: str, unit: UnitName, check: Check, outcomes: Sequence[UnitOutcome]) -> KitError:

@@ -287,6 +287,22 @@ def test_a_unit_that_fails_shows_its_journal_and_state(site: Site) -> None:
     assert caught.value.hint == "See more: coreos-kit logs apache@7777.service"
 
 
+def test_a_port_that_docker_holds_for_nobody_is_a_matter_of_docker(site: Site) -> None:
+    """Seen on the lab after a power cut in the moment in which a container was made."""
+    name = UnitName.parse("apache@7777.service")
+    said = "Bind for 192.0.2.1:7777 failed: port is already allocated."
+    outcome = UnitOutcome(name, "core-1", "activating", "auto-restart", "exit-code", (said,))
+    site.fake.instead_of_waiting["apache@7777.service"] = (outcome,), False
+
+    with pytest.raises(DeployFailed) as caught:
+        site.deploy()
+
+    assert caught.value.hint == (
+        "See who has the port: coreos-kit ssh core-1 -- sudo docker ps. If it is no container, docker holds it "
+        "for one that is gone: coreos-kit ssh core-1 -- sudo systemctl restart docker"
+    )
+
+
 def test_a_unit_that_runs_but_is_not_well_is_a_failed_deploy(site: Site) -> None:
     name = UnitName.parse("apache@7777.service")
     site.fake.instead_of_waiting["apache@7777.service"] = (
