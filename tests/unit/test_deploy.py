@@ -298,8 +298,8 @@ def test_a_port_that_docker_holds_for_nobody_is_a_matter_of_docker(site: Site) -
         site.deploy()
 
     assert caught.value.hint == (
-        "See who has the port: coreos-kit ssh core-1 -- sudo docker ps. If it is no container, docker holds it "
-        "for one that is gone: coreos-kit ssh core-1 -- sudo systemctl restart docker"
+        "See who has the port: coreos-kit ssh core-1 -- sudo docker ps. If it is no container, docker holds "
+        "it for one that is gone: coreos-kit ssh core-1 -- sudo systemctl restart docker"
     )
 
 
