@@ -177,8 +177,8 @@ def _hint(machine: str, outcomes: Sequence[UnitOutcome]) -> str:
     """Say what to look at next. A power cut at the wrong moment leaves docker with a port that nobody has."""
     if any(_PORT_TAKEN in line for outcome in outcomes for line in outcome.journal):
         return (
-            f"See who has the port: coreos-kit ssh {machine} -- sudo docker ps. If it is no container, docker "
-            f"holds it for one that is gone: coreos-kit ssh {machine} -- sudo systemctl restart docker"
+            f"See who has the port: coreos-kit ssh {machine} -- sudo docker ps. If it is no container, "
+            f"docker holds it for one that is gone: coreos-kit ssh {machine} -- sudo systemctl restart docker"
         )
     return f"See more: coreos-kit logs {outcomes[0].name}" if outcomes else ""
 

@@ -71,6 +71,8 @@ def test_twenty_keep_alive_clients_lose_no_request_over_twenty_changes(
             real_etcd.delete(api, f"{KEY}1")
         else:
             real_etcd.put(api, f"{KEY}1", comes_and_goes.address)
+        both = 1 if change % 2 else 2
+        eventually(lambda both=both: len(balancer.servers()) == both)  # two that come at once are one change
         time.sleep(0.1)
     stop.set()
     for thread in clients:
