@@ -139,9 +139,22 @@ class _Started:
         try:
             if self._stdin:
                 self._channel.sendall(self._stdin)
-            self._channel.shutdown_write()
+            _end_input(self._channel)
         except (OSError, EOFError, paramiko.SSHException):
             pass  # the command does not want (all of) it, or is gone: its exit code says so
+
+
+def _end_input(channel: paramiko.Channel) -> None:
+    """Say that no more comes, as `shutdown_write` does, unless the channel is closed by now.
+
+    paramiko lets go of the channel in between. Where the command ends in that moment, the word comes after
+    the answer to its end, and sshd throws out whoever speaks of a channel that is gone, with all the other
+    commands on the connection (channel_from_packet_id in OpenSSH's channels.c).
+    """
+    with channel.lock:
+        message = channel._send_eof()  # type: ignore[attr-defined]  # noqa: SLF001
+        if message is not None:
+            channel.get_transport()._send_user_message(message)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _pieces(channel: paramiko.Channel, is_over: Callable[[], bool]) -> Iterator[tuple[bool, bytes]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import paramiko
 import pytest
+from paramiko.common import cMSG_CHANNEL_EOF
 
 from coreos_kit.adapters import ssh_channel, ssh_link
 from coreos_kit.adapters.ssh import open_machines
@@ -242,3 +243,25 @@ def test_a_command_that_is_silent_for_long_comes_to_its_end_where_the_server_is_
         done = machines.runner("web1").run(["sh", "-c", "sleep 2; echo done"], timeout_s=30)
 
     assert done.text == "done\n"
+
+
+def test_a_command_that_ends_while_its_input_does_costs_the_other_commands_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    send = paramiko.Transport._send_user_message  # type: ignore[attr-defined]
+
+    def send_late(transport: paramiko.Transport, message: paramiko.Message) -> None:
+        if message.asbytes()[:1] == cMSG_CHANNEL_EOF:
+            time.sleep(0.5)  # long enough for the server to say that the command has ended
+        send(transport, message)
+
+    with running_sshd() as server, open_machines([server.entry()]) as machines:
+        runner = machines.runner("web1")
+        runner.run(["true"])
+        monkeypatch.setattr(paramiko.Transport, "_send_user_message", send_late)
+        runner.run(["true"])
+        monkeypatch.undo()
+        runner.run(["true"])
+
+        assert "nonexistent channel" not in server.log
+        assert server.log.count("Accepted publickey") == 1
