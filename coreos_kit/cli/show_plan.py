@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby, islice
 
@@ -36,7 +37,7 @@ def plan(settings: Settings, cluster: Cluster, prepared: Prepared, losses: Seque
         }
         output.print_json("plan", body)
         return
-    for text in (*plan_lines(prepared.plan), *_loss_lines(prepared, losses)):
+    for text in (*plan_lines(_with_refusals(prepared.plan)), *_loss_lines(prepared, losses)):
         output.line(text)
 
 
@@ -76,6 +77,13 @@ def plan_body(made: Plan) -> Mapping[str, object]:
         "waits_s": made.waits_s,
         "notes": made.notes,
     }
+
+
+def _with_refusals(made: Plan) -> Plan:
+    """Return the plan whose notes say also which downtime deploy refuses, as long as nobody allows it."""
+    refused = {str(downtime) for downtime in made.downtimes if not downtime.is_allowed}
+    words = "; deploy refuses that without --allow-downtime"
+    return replace(made, notes=tuple(f"{note}{words if note in refused else ''}" for note in made.notes))
 
 
 def _downtime_body(downtime: Downtime) -> Mapping[str, object]:

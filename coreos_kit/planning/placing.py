@@ -68,12 +68,12 @@ def place_units(
 
     result, stuck = unmoved(desired, seen, options.drained, placed_with)
     if result.unplaceable:
+        told = _without_followers(result.unplaceable, units)
         raise Unplaceable(
-            f"no machine can take {listed([str(name) for name in sorted(result.unplaceable)])};"
-            " nothing was touched",
+            f"no machine can take {listed([str(name) for name in sorted(told)])}; nothing was touched",
             details=[
                 f"{unit} on {reason}"
-                for unit, reasons in sorted(_in_words(result.unplaceable, name_of).items())
+                for unit, reasons in sorted(_in_words(told, name_of).items())
                 for reason in reasons
             ],
             hint="Add a machine, or loosen the service's conflicts or machine_metadata.",
@@ -86,6 +86,19 @@ def place_units(
     }
     placed |= {name: tuple(sorted(seen[name].keys() & staying.keys())) for name in still if name in seen}
     return Placed(placed, frozenset(held), still, _in_words(stuck, name_of))
+
+
+def _without_followers(
+    unplaceable: Mapping[UnitName, Mapping[str, str]], units: Sequence[PlacementUnit]
+) -> Mapping[UnitName, Mapping[str, str]]:
+    """Leave out what has no machine only because a unit that it follows has none; a circle stays."""
+    lost = {str(name) for name in unplaceable}
+    behind = {str(unit.name): lost.intersection(unit.requirements.peers) for unit in units}
+    return {
+        name: reasons
+        for name, reasons in unplaceable.items()
+        if all(behind.get(peer) for peer in behind[str(name)])
+    }
 
 
 def _in_words(

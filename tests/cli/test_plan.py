@@ -140,6 +140,21 @@ def test_what_will_be_down_is_said_with_how_long_at_most(deployed: Kit) -> None:
         "note: nginx_lb will be down while nginx_lb.service on core-3 changes: nothing else of it serves,"
         " for up to 10 s and as long as it takes to start\n"
     ) in out
+    assert "--allow-downtime" not in out  # a balancer's is allowed
+
+
+def test_a_downtime_that_deploy_refuses_is_noted_with_the_way_to_allow_it(kit: Kit) -> None:
+    kit.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777]  ")
+    assert kit("deploy", "--yes").code == 0
+    kit.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+    words = "deploy refuses that without --allow-downtime"
+
+    planned, deployed = kit("plan").out, kit("deploy", "--allow-downtime").out
+
+    assert "note: apache will be down while apache@7777.service on core-1 changes: " in planned
+    assert f"; {words}\n" in planned
+    assert "note: apache will be down while " in deployed
+    assert words not in deployed
 
 
 def test_a_very_long_order_is_cut_short() -> None:
