@@ -64,6 +64,7 @@ def rollback_command(
         prepared = target.prepare(planning)
         refuse_held(prepared.lock, wait_s=lock_wait)
         refuse_downtime(prepared.plan, allowed=allow_downtime)
+        show.going_back(ctx.obj, target.release)
         confirming.confirm_plan(ctx.obj, prepared.plan, yes=yes)
         changed = confirming.plan_that_changed(ctx.obj, yes=yes)
         how = DeployOptions(timeout, allow_downtime, not no_rollback)

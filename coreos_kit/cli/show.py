@@ -23,6 +23,12 @@ def deployed(settings: Settings, cluster: Cluster, done: Done) -> None:
     _say(done, "deployed")
 
 
+def going_back(settings: Settings, release: Release) -> None:
+    """Say which release a rollback goes back to; with --json on stderr, a program sees it in the result."""
+    write = output.say if settings.json else output.line
+    write(f"going back to release {release.number} of {release.at}, by {release.owner}@{release.host}")
+
+
 def went_back(settings: Settings, cluster: Cluster, release: Release, done: Done) -> None:
     """Show what a rollback did, the same way."""
     if settings.json:

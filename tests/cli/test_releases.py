@@ -26,6 +26,9 @@ UNIT = UnitName.parse("apache@7777.service")
 HEAD, LATER = "1" * 40, "2" * 40
 
 
+AT = "2026-09-21T14:13:20Z"
+
+
 @pytest.fixture
 def second(deployed: Kit) -> Kit:
     """A cluster with two releases, the second of which runs."""
@@ -195,7 +198,18 @@ def test_rollback_to_what_runs_does_nothing(second: Kit) -> None:
     code, out, _ = second("rollback", "2")
 
     assert code == 0
-    assert out == "nothing to do: every unit is as the configuration says\nverified: all 18 links hold\n"
+    assert out == (
+        f"going back to release 2 of {AT}, by anna@desk\n"
+        "nothing to do: every unit is as the configuration says\nverified: all 18 links hold\n"
+    )
+
+
+def test_rollback_says_where_it_goes_before_it_shows_the_diffs_and_asks(second: Kit) -> None:
+    asked, as_json = second("rollback"), second("rollback", "--json")
+
+    assert (asked.code, as_json.code) == (2, 2)
+    assert asked.out.startswith(f"going back to release 1 of {AT}, by anna@desk\n~ replace apache@7777")
+    assert as_json.err.startswith("going back to release 1 of ")
 
 
 def test_rollback_asks_and_needs_a_terminal_or_yes(second: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
