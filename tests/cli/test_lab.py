@@ -1,13 +1,14 @@
 """How the lab's commands look; the lab itself is tested on real machines, in tests/lab."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
-from coreos_kit.adapters.nspawn.state import lock_file, locked
+from coreos_kit.adapters.nspawn.state import lab_folder, lock_file, locked, write_lab
 from coreos_kit.cli import lab as commands
+from coreos_kit.cli import wiring
 from coreos_kit.model.lab import (
     Lab,
     LabDown,
@@ -19,6 +20,8 @@ from coreos_kit.model.lab import (
     machine_of,
 )
 from tests.cli.conftest import Kit
+
+WITH_LAB = wiring.with_lab  # the real one: `kit` puts another in its place
 
 
 @dataclass
@@ -149,9 +152,32 @@ def test_before_there_is_anything_of_it_a_lab_that_boots_is_not_called_missing(
 
 
 @pytest.mark.parametrize("args", [("status", "--name", "nosuch"), ("ssh", "--name", "nosuch", "core-1")])
-def test_a_lab_that_is_not_there_points_at_lab_up(kit: Kit, args: tuple[str, ...]) -> None:
+def test_a_lab_that_is_not_there_points_at_lab_up(
+    kit: Kit, args: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COREOS_KIT_STATE_DIR", str(tmp_path / "state"))
+
     assert kit("lab", *args) == (
         1,
         "",
         "error: there is no lab nosuch on this workstation\nhint:  coreos-kit lab up --name nosuch\n",
+    )
+
+
+def test_a_cluster_whose_lab_is_not_there_is_told_which_labs_are_and_how_to_take_one(
+    kit: Kit, lab: FakeLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COREOS_KIT_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.setattr(wiring, "with_lab", WITH_LAB)
+    for name in ("trial", "spare"):
+        lab_folder(name).mkdir(parents=True)
+        write_lab(replace(lab.lab, name=name, folder=lab_folder(name)))
+
+    code, out, err = kit("status")
+
+    assert (code, out) == (1, "")
+    assert err == (
+        "error: there is no lab default on this workstation\n"
+        "hint:  coreos-kit lab up; or take one that is here (spare, trial):"
+        ' lab = "spare" for the cluster in coreos-kit.toml, --name spare for coreos-kit lab\n'
     )

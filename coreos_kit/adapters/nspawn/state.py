@@ -44,9 +44,8 @@ def read_lab(name: str) -> Lab:
                 f"lab {name} is being brought up: {work}",
                 hint=f"Wait for it; coreos-kit lab status{_name_option(name)} says when it is up.",
             )
-        raise KitError(
-            f"there is no lab {name} on this workstation", hint=f"coreos-kit lab up{_name_option(name)}"
-        )
+        hint = f"coreos-kit lab up{_name_option(name)}{_instead()}"
+        raise KitError(f"there is no lab {name} on this workstation", hint=hint)
     return lab
 
 
@@ -145,6 +144,17 @@ def locked(file: Path, on_wait: Callable[[], None] = lambda: None, doing: str = 
 def _labs() -> list[Lab]:
     labs = (try_read_lab(file.parent.name) for file in sorted(state_folder().glob("labs/*/lab.json")))
     return [lab for lab in labs if lab is not None]
+
+
+def _instead() -> str:
+    names = sorted(file.parent.name for file in state_folder().glob("labs/*/lab.json"))
+    if not names:
+        return ""
+    first, here = names[0], ", ".join(names)
+    return (
+        f'; or take one that is here ({here}): lab = "{first}" for the cluster in coreos-kit.toml,'
+        f" --name {first} for coreos-kit lab"
+    )
 
 
 def _is_same_file(descriptor: int, file: Path) -> bool:
