@@ -55,9 +55,16 @@ def unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequen
             machine.name,
             expected,
             "; ".join(ill),
-            f"coreos-kit start {units[0]}",
+            _remedy([present.get(unit) for unit in units], units[0]),
         )
     return Link(LinkName.UNIT, State.OK, machine.name, expected, "active")
+
+
+def _remedy(units: Sequence[ObservedUnit | None], main: UnitName) -> str:
+    """Return `start`, unless systemd is about to start them by itself."""
+    states = [(unit.active_state, unit.sub_state) for unit in units if unit]
+    comes_by_itself = ("activating", "auto-restart") in states and None not in units
+    return "coreos-kit verify --wait 30" if comes_by_itself else f"coreos-kit start {main}"
 
 
 def _described(name: UnitName, unit: ObservedUnit | None) -> str:

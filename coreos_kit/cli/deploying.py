@@ -139,7 +139,7 @@ def verify_command(
     with wiring.open_session(ctx.obj, progress=show.progress) as session:
         verdict = verify(session, wait_s=wait)
         fixed = mend(session, verdict, show_verify.asking(yes=yes)) if fix else Fixed(verdict)
-    show_verify.verdict(ctx.obj, session.cluster, fixed)
+    show_verify.verdict(ctx.obj, session.cluster, fixed, fix=fix)
     raise typer.Exit(fixed.verdict.exit_code)
 
 

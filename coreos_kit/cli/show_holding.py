@@ -36,8 +36,10 @@ def uncordoned(settings: Settings, cluster: Cluster, found: Cordon) -> None:
 def confirm_drain(settings: Settings, made: Plan, machine: str, *, yes: bool) -> None:
     """Show what a drain would do, and ask; with --json on stderr, a program sees it in the result."""
     write = output.say if settings.json else output.line
-    idle = f"nothing to do: nothing on {machine} can or has to be moved"
-    for text in (*show_plan.plan_lines(made, idle=idle), *_stuck_lines(made, machine)):
+    idle = f"nothing to do: nothing {'else ' if made.stuck else ''}on {machine} can or has to be moved"
+    if made.stuck:
+        write(f"{machine} can't be emptied: no other machine can take {output.few(sorted(made.stuck))}")
+    for text in (*_stuck_lines(made, machine), *show_plan.plan_lines(made, idle=idle)):
         write(text)
     confirm(f"Cordon {machine}, and do this?", yes=yes)
 
@@ -55,9 +57,13 @@ def drained(settings: Settings, cluster: Cluster, found: Drained) -> None:
         output.print_json("drain", {"cluster": cluster.name, **body})
         return
     machine, moved = found.cordon.machine, {change.name for change in made.changes}
-    output.line(f"drained: {output.counted(len(moved), 'unit')} moved off {machine}, which is cordoned")
-    for unit in sorted(found.stuck):
-        output.line(f"{unit} is still there", style="yellow")
+    off = f"{output.counted(len(moved), 'unit')} moved off {machine}, which is cordoned"
+    if found.stuck:
+        done = off if moved else f"{machine} is cordoned"
+        left = output.few(sorted(found.stuck))
+        output.line(f"not drained: {done}, but still has {left}", style="yellow")
+    else:
+        output.line(f"drained: {off}")
     output.line(summary(verdict))
 
 

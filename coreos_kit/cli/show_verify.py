@@ -70,8 +70,11 @@ def verdict_body(verdict: Verdict) -> Mapping[str, object]:
     }
 
 
-def verdict(settings: Settings, cluster: Cluster, fixed: Fixed) -> None:
-    """Show every link, then what is wrong with those that don't hold, then the ghosts."""
+def verdict(settings: Settings, cluster: Cluster, fixed: Fixed, *, fix: bool) -> None:
+    """Show every link, then what is wrong with those that don't hold, then the ghosts.
+
+    `fix` is whether --fix was asked for: where it could do nothing about all that, this is said.
+    """
     found = fixed.verdict
     if settings.json:
         mended = [{"what": str(one.mend), "error": one.error} for one in fixed.mended]
@@ -93,6 +96,10 @@ def verdict(settings: Settings, cluster: Cluster, fixed: Fixed) -> None:
     for line in _findings(found):
         output.line(line)
     output.line()
+    if fix and not fixed.mended and not found.ok:
+        output.line("--fix mends none of these")
+    for line in _still(cluster, found):
+        output.line(line)
     output.line(summary(found))
 
 
@@ -104,8 +111,23 @@ def summary(found: Verdict) -> str:
     if found.ok:
         return f"verified: all {total} hold{still}"
     broken, unknown = found.count(State.BROKEN), found.count(State.UNKNOWN)
+    unseen = [text.partition(": ")[0] for text in (*found.unreachable, *found.unseen)]
+    if (holding := found.count(State.OK)) and unseen and not (broken or found.ghosts):
+        unsure = f"{output.counted(unknown, 'link')} unknown, " if unknown else ""
+        seen = f"all {output.counted(holding, 'link')} that can be seen hold{still}"
+        return f"{seen}; not verified: {unsure}{output.few(unseen)} can't be seen"
     ghosts = f"; {output.counted(len(found.ghosts), 'ghost')}" if found.ghosts else ""
     return f"not verified: of {total} {broken} broken, {unknown} unknown{still}{ghosts}"
+
+
+def _still(cluster: Cluster, found: Verdict) -> Iterator[str]:
+    """Say of which services and balancers all is held: no link of them is broken, and nobody is served."""
+    mains = {service.name: service.template.prefix for service in cluster.services}
+    mains |= {balancer.name: unit.prefix for balancer in cluster.load_balancers for unit in balancer.units()}
+    for name, prefix in mains.items():
+        links = [link for chain in found.chains if chain.unit.prefix == prefix for link in chain.links]
+        if links and all(link.state is State.HELD for link in links):
+            yield f"nothing of {name} serves: all of it is held"
 
 
 def _findings(found: Verdict) -> Iterator[str]:

@@ -360,7 +360,37 @@ def test_a_skipped_machine_is_left_as_it_is_and_reported(deployed: Kit) -> None:
 
     assert code == 0
     assert "note: core-2 is skipped and stays as it is: core-2 does not answer\n" in out
-    assert "not verified: of 18 links 0 broken, 8 unknown\n" in out
+    assert "all 10 links that can be seen hold; not verified: 8 links unknown, core-2 can't be seen\n" in out
+    assert deployed("verify").code == 4
+
+
+def test_an_evacuated_machine_is_all_that_keeps_the_rest_from_being_verified(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", 'conflicts = ["nginx.service", "apache@*.service"]', "")
+    assert deployed("deploy", "--yes", "--allow-downtime").code == 0
+    deployed.cluster.goes_down("core-1")
+
+    evacuated, looked = deployed("deploy", "--yes", "--evacuate", "core-1"), deployed("verify")
+
+    last = "all 18 links that can be seen hold; not verified: core-1 can't be seen\n"
+    assert (evacuated.code, looked.code) == (0, 4)
+    assert last in evacuated.out
+    assert looked.out.endswith(last)
+
+
+def test_a_sidekick_of_what_no_machine_can_take_is_not_told_of_again(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", "instances = [7777, 8888]  ", "instances = [7777, 8888, 9991]  ")
+
+    code, _, err = deployed("deploy", "--yes")
+
+    assert code == 3
+    new = "       apache@9991.service on"
+    assert err == (
+        "error: no machine can take apache@9991.service; nothing was touched\n"
+        f"{new} core-1: conflicts with apache@7777.service (Conflicts=apache@*.service)\n"
+        f"{new} core-2: conflicts with apache@8888.service (Conflicts=apache@*.service)\n"
+        f"{new} core-3: nginx_lb.service conflicts with it (Conflicts=apache@*.service)\n"
+        "hint:  Add a machine, or loosen the service's conflicts or machine_metadata.\n"
+    )
 
 
 def test_a_machine_that_dies_beside_one_that_is_skipped_is_held_against_the_deploy(

@@ -92,6 +92,18 @@ def test_fix_says_what_it_would_do_and_touches_nothing_without_a_terminal(haunte
     assert len(kinds(haunted)) == 3
 
 
+def test_fix_says_where_it_mends_nothing_of_what_was_found(deployed: Kit) -> None:
+    assert "--fix" not in deployed("verify", "--fix", "--yes").out
+    deployed.cluster.stops("apache@7777.service", "apache-discovery@7777.service")
+
+    code, out, _ = deployed("verify", "--fix", "--yes")
+
+    assert code == 1
+    assert "\n\n--fix mends none of these\nnot verified: of 18 links " in out
+    assert deployed.cluster.log == []
+    assert "--fix" not in deployed("verify").out
+
+
 def test_fix_mends_each_and_verifies_again(haunted: Kit) -> None:
     code, out, _ = haunted("verify", "--fix", "--yes")
 

@@ -189,17 +189,36 @@ def test_what_no_other_machine_can_take_stays_and_is_named_with_each_machines_re
     body = deployed("drain", "core-1", "--yes", "--json")
 
     assert code == body.code == 1
-    assert (
-        "nothing to do: nothing on core-1 can or has to be moved\n"
+    assert out == (
+        "core-1 can't be emptied: no other machine can take apache@7777.service\n"
         "= apache@7777.service stays on core-1: no other machine can take it\n"
         "    core-2: conflicts with apache@8888.service (Conflicts=apache@*.service)\n"
         "    core-3: nginx_lb.service conflicts with it (Conflicts=apache@*.service)\n"
-    ) in out
-    assert "apache@7777.service is still there\n" in out
+        "nothing to do: nothing else on core-1 can or has to be moved\n"
+        "not drained: core-1 is cordoned, but still has apache@7777.service\n"
+        "verified: all 18 links hold\n"
+    )
     assert [stuck["unit"] for stuck in body.json["stuck"]] == ["apache@7777.service"]
     assert deployed.cluster.where(APACHE) == deployed.cluster.where(SIDEKICK) == ["core-1"]
     assert deployed.cluster.log == []
     assert kept(deployed) == [CORDON]
+
+
+def test_a_drain_that_moves_a_part_says_first_and_last_what_stays(deployed: Kit) -> None:
+    deployed.edit("coreos-kit.toml", 'conflicts = ["nginx.service", "apache@*.service"]', "")
+    deployed("deploy", "--yes")
+    deployed("cordon", "core-2")
+    assert deployed("drain", "core-3", "--yes").code == 0  # the balancer stands on core-1 now
+    deployed("uncordon", "core-2")
+
+    code, out, _ = deployed("drain", "core-1", "--yes")
+
+    assert code == 1
+    assert out.startswith("core-1 can't be emptied: no other machine can take apache@7777.service\n")
+    assert "> move nginx_lb.service on core-2: comes from core-1\n" in out
+    assert (
+        "not drained: 1 unit moved off core-1, which is cordoned, but still has apache@7777.service\n" in out
+    )
 
 
 def test_a_drain_moves_what_runs_and_not_what_the_configuration_has_become(spare: Kit) -> None:
@@ -329,8 +348,19 @@ def test_verify_neither_calls_it_broken_nor_ok(deployed: Kit) -> None:
     assert code == 0
     assert "apache@7777.service  core-1   held\n" in out
     assert f"  seen:     held by {BY}\n  remedy:   coreos-kit start apache@7777.service\n" in out
-    assert out.endswith("verified: all 10 links hold; 1 unit held\n")
+    assert out.endswith("\n\nverified: all 10 links hold; 1 unit held\n")
     assert (body["ok"], body["held"]) == (True, 1)
+
+
+def test_verify_says_where_all_of_a_service_is_held(deployed: Kit) -> None:
+    deployed("stop", "--hold", "apache@7777", "apache@8888")
+
+    code, out, _ = deployed("verify")
+
+    assert code == 0
+    assert out.endswith(
+        "\n\nnothing of apache serves: all of it is held\nverified: all 2 links hold; 2 units held\n"
+    )
 
 
 def test_start_ends_a_hold(deployed: Kit) -> None:

@@ -121,6 +121,32 @@ def test_verify_names_what_is_broken_with_a_remedy_and_exits_1(deployed: Kit) ->
     assert out.endswith("broken, 2 unknown\n")
 
 
+def test_what_systemd_is_restarting_is_waited_for(deployed: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    deployed.cluster.stops("apache@7777.service", "apache-discovery@7777.service")
+    observe = deployed.cluster.observe
+
+    def restarting(names: object) -> object:
+        seen = observe([])
+        machine = seen.machines["core-1"]
+        units = tuple(
+            replace(unit, active_state="activating", sub_state="auto-restart")
+            if unit.name.prefix == "apache"
+            else unit
+            for unit in machine.units
+        )
+        return replace(seen, machines={**seen.machines, "core-1": replace(machine, units=units)})
+
+    monkeypatch.setattr(deployed.cluster, "observe", restarting)
+
+    out = deployed("verify").out
+
+    assert (
+        "apache@7777.service is activating (auto-restart); apache-discovery@7777.service is inactive" in out
+    )
+    assert "  remedy:   coreos-kit verify --wait 30\n" in out
+    assert "coreos-kit start" not in out
+
+
 def test_verify_of_a_machine_that_is_down_is_unknown_never_ok(deployed: Kit) -> None:
     deployed.cluster.goes_down("core-2")
 
