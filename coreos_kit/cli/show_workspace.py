@@ -88,8 +88,8 @@ def scaled(settings: Settings, cluster: Cluster, scaling: Scaling) -> None:
     if scaling.before == scaling.after:
         output.line(f"nothing to do: {scaling.key} has {count}")
     else:
-        what = f"added {_some(scaling.added)}" if scaling.added else f"removed {_some(scaling.removed)}"
-        output.line(f"{scaling.key}: {what}; now {count}")
+        verb, names = ("added", scaling.added) if scaling.added else ("removed", scaling.removed)
+        output.line(f"{scaling.key}: {verb} {output.few(names, 8)}; now {count}")
     if others := [name for name in scaling.clusters if name != cluster.name]:
         one = len(others) == 1
         clusters, take, their = ("cluster", "takes", "its") if one else ("clusters", "take", "their")
@@ -101,6 +101,12 @@ def scaled(settings: Settings, cluster: Cluster, scaling: Scaling) -> None:
         output.line(f"{output.counted(len(links), 'link')} changed in instances/")
     if scaling.before != scaling.after:
         output.line(f"next: coreos-kit deploy --cluster {cluster.name}")
+
+
+def warned(notes: Sequence[str]) -> None:
+    """Say on stderr what is to be known beside the result."""
+    for note in notes:
+        output.say(f"warning: {note}")
 
 
 def linted(settings: Settings, result: LintResult) -> None:
@@ -118,11 +124,6 @@ def linted(settings: Settings, result: LintResult) -> None:
         output.counted(len(result.findings) - errors, "warning"),
     )
     output.line(f"{output.counted(result.files, 'file')}: {', '.join(counts)}")
-
-
-def _some(names: Sequence[str], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
 
 
 def _verb(before: str | None, after: str | None) -> str:

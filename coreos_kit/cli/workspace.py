@@ -82,9 +82,15 @@ def lint_command(
     Example: coreos-kit lint templates static
     """
     from coreos_kit.cli import show_workspace, wiring
+    from coreos_kit.ops.behind import behind
     from coreos_kit.ops.lint import lint, lint_workspace
 
-    found = lint(paths) if paths else lint_workspace(wiring.open_project(ctx.obj).root)
+    if paths:
+        found = lint(paths)
+    else:
+        project = wiring.open_project(ctx.obj)
+        found = lint_workspace(project.root)
+        show_workspace.warned(behind(project))
     show_workspace.linted(ctx.obj, found)
     raise typer.Exit(0 if found.ok else 1)
 

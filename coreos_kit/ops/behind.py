@@ -1,4 +1,4 @@
-"""What deploy says of templates/, static/ and instances/: it renders in memory, but people read those."""
+"""What deploy and lint say of templates/, static/ and instances/: people read those, deploy doesn't."""
 
 from collections.abc import Iterator
 

@@ -100,6 +100,19 @@ def test_lint_of_the_example_finds_nothing(kit: Kit) -> None:
     assert kit("lint") == (0, "7 files: 0 errors, 0 warnings\n", "")
 
 
+def test_lint_warns_of_files_that_are_behind_what_they_are_rendered_from(kit: Kit) -> None:
+    kit.edit("coreos-kit.toml", "FOREGROUND", "BACKGROUND")
+
+    said, alone = kit("lint"), kit("lint", "templates")
+
+    assert (said.code, said.out) == (0, "7 files: 0 errors, 0 warnings\n")
+    assert said.err == (
+        "warning: templates/apache@.service is behind the configuration, or edited by hand;"
+        " deploy doesn't read such files (coreos-kit render --check --diff)\n"
+    )
+    assert (alone.code, alone.err) == (0, "")
+
+
 def test_lint_exits_1_with_file_line_and_rule(kit: Kit) -> None:
     (kit.workspace / "static/odd.service").write_text("[Service]\nExecStart=\n[X-Fleet]\nConflict=a\n")
 
