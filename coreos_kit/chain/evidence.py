@@ -1,6 +1,6 @@
 """What `verify` has looked at, and where in it each unit is found."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine
@@ -29,6 +29,9 @@ class Evidence:
     holding: Holding = field(default_factory=Holding)
     desired: tuple[DesiredUnit, ...] | None = None  # as rendered today; None: it can't be rendered
     render_error: str = ""
+    recorded: Mapping[UnitName, Collection[str]] = field(
+        default_factory=dict
+    )  # where the last deploy put each unit; read only where one stands on several machines
 
 
 def container_name(unit: UnitName) -> str:

@@ -2,13 +2,14 @@
 
 import shlex
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from coreos_kit.chain import Evidence
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation, ObservedUnit
 from coreos_kit.model.ghosts import Ghost, GhostKind
 from coreos_kit.model.plan import DesiredUnit
+from coreos_kit.planning.keeping import Keeping, standing
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.placing import Placed, place_units, stale_units
 from coreos_kit.planning.still import with_sidekicks
@@ -56,6 +57,7 @@ def unit_ghosts(evidence: Evidence) -> Iterator[Ghost]:
         skip=frozenset(observed.unreachable),
         cordoned=frozenset(holding.cordoned),
         held_units=with_sidekicks(holding.held.keys(), evidence.desired),
+        recorded=evidence.recorded,
     )
     placed = _placed(evidence.project, evidence.desired, observed, options)
     wanted = {unit.name for unit in evidence.desired}
@@ -96,12 +98,12 @@ def _placed(
     try:
         return place_units(project, desired, observed, options)
     except KitError:
-        return Placed({unit.name: _as_it_stands(unit, project, observed) for unit in desired})
+        found = standing(project, observed)
+        keeping = Keeping.among(project, desired, observed, options.recorded)
+        return Placed({unit.name: _as_it_stands(unit, found.get(unit.name, {}), keeping) for unit in desired})
 
 
-def _as_it_stands(unit: DesiredUnit, project: str, observed: Observation) -> tuple[str, ...]:
-    """Leave it where it is; of several places that of one that is active, as planning does."""
-    found = [seen for seen in observed.units(unit.name) if seen.project == project]
-    found.sort(key=lambda seen: (not seen.is_active, seen.machine))
-    is_global = Requirements.of(unit.name, unit.text).is_global
-    return tuple(seen.machine for seen in (found if is_global else found[:1]))
+def _as_it_stands(unit: DesiredUnit, where: Mapping[str, ObservedUnit], keeping: Keeping) -> tuple[str, ...]:
+    if not where or Requirements.of(unit.name, unit.text).is_global:
+        return tuple(where)
+    return (keeping.place(unit.name, where),)

@@ -88,6 +88,11 @@ class Release:
         """Which unit runs from which text: what tells two releases apart."""
         return {unit.name: unit.text.digest for unit in self.units}
 
+    @property
+    def places(self) -> Mapping[UnitName, tuple[str, ...]]:
+        """On which machines each unit stood."""
+        return {unit.name: unit.machines for unit in self.units}
+
     def manifest(self) -> str:
         """Write what stands in etcd; the same release gives the same bytes."""
         texts = list(dict.fromkeys(unit.text for unit in self.units))

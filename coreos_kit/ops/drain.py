@@ -15,6 +15,7 @@ from coreos_kit.ops.holding import holding_notes, with_holding
 from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
 from coreos_kit.ops.plan import Prepared
+from coreos_kit.ops.releases import try_history, with_recorded
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.draining import as_it_stands, only_moves
@@ -68,13 +69,15 @@ def prepare_drain(session: Session, machine: str, options: PlanOptions) -> Prepa
     with ThreadPoolExecutor(max_workers=3) as pool:
         looking_at_files = pool.submit(session.files.look)
         asking = pool.submit(ask_etcd, session)
+        reading = pool.submit(try_history, session)
         observed = session.driver.observe([unit.name for unit in configured])
         seen_files, etcd = looking_at_files.result(), asking.result()
     refuse_scheduler(observed, machine)
     _refuse_silent(observed, machine)
-    standing = as_it_stands(session.project.name, configured, observed)
     drained = options.drained | {machine}
-    options = with_holding(replace(options, drained=drained), etcd.holding, standing)
+    options = with_recorded(replace(options, drained=drained), reading.result())
+    standing = as_it_stands(session.project.name, configured, observed, options.recorded)
+    options = with_holding(options, etcd.holding, standing)
     sealed = seal(secrets, seen_files)
     made = plan(session.project.name, session.cluster, standing, observed, options)
     files = plan_files(session, made, standing, sealed, seen_files, observed, options.skip)

@@ -18,7 +18,7 @@ from coreos_kit.ops.etcd_word import EtcdWord, ask_etcd
 from coreos_kit.ops.holding import holding_notes, with_holding
 from coreos_kit.ops.lock import HeldLock
 from coreos_kit.ops.machine_files import Secrets, plan_files, read_secrets, seal
-from coreos_kit.ops.releases import History, try_history
+from coreos_kit.ops.releases import History, try_history, with_recorded
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.losses import losses_of
@@ -124,7 +124,7 @@ def _planned(
 ) -> Prepared:
     """Plan for units whose images are pinned; their secrets' files are not yet."""
     observed, holding = seen.observed, seen.etcd.holding
-    options = with_holding(options, holding, units)
+    options = with_recorded(with_holding(options, holding, units), seen.history)
     sealed = seal(secrets, seen.files)
     pinned = tuple(
         replace(unit, text=stamped(pin_env_files(unit.text, session.project.name, sealed.names)))

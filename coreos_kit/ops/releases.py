@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coreos_kit.errors import KitError, Refused, Unreachable
 from coreos_kit.model.keys import DIGITS, release_key, releases_folder, text_key, texts_folder
-from coreos_kit.model.release import KEPT, LARGEST_BYTES, Release, digest_of
+from coreos_kit.model.names import UnitName
+from coreos_kit.model.release import KEPT, LARGEST_BYTES, Outcome, Release, digest_of
 from coreos_kit.ops.session import Session
+from coreos_kit.planning import PlanOptions
 
 _NUMBER = re.compile(rf"[0-9]{{{DIGITS}}}")
 
@@ -57,6 +59,12 @@ class History:
         return self.deployed[-1].release if self.deployed else None
 
     @property
+    def places(self) -> Mapping[UnitName, tuple[str, ...]]:
+        """Where the last deploy put each unit: a release, or an attempt that was not put back since."""
+        standing = [release for release in self.releases if release.outcome is not Outcome.ROLLED_BACK]
+        return standing[-1].places if standing else {}
+
+    @property
     def last_number(self) -> int:
         """The highest number that was given."""
         return max((found.number for found in self.everything), default=0)
@@ -102,6 +110,11 @@ def try_history(session: Session) -> History:
         return read_history(session)
     except Unreachable:
         return History()
+
+
+def with_recorded(options: PlanOptions, history: History) -> PlanOptions:
+    """Add to what a plan heeds where the last deploy put each unit."""
+    return replace(options, recorded=history.places)
 
 
 def read_texts(session: Session, digests: Collection[str]) -> Mapping[str, str]:

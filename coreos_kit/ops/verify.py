@@ -1,6 +1,6 @@
 """Verify: look at every link between a unit and a request that reaches it, and judge what was seen."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,8 +14,10 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Bind, Cluster, HealthKind, LoadBalancer, Service
 from coreos_kit.ops.holding import try_read_holding
+from coreos_kit.ops.releases import read_history
 from coreos_kit.ops.session import Session
 from coreos_kit.parallel import on_each
+from coreos_kit.planning.keeping import is_any_twice
 from coreos_kit.ports import Check, Probe, ProbeOrder
 from coreos_kit.units.render import desired_units
 
@@ -76,6 +78,7 @@ def gather(session: Session, observed: Observation | None = None) -> Evidence:
         holding,
         desired,
         render_error,
+        _recorded(session, desired or (), seen),
     )
 
 
@@ -106,6 +109,21 @@ def read_etcd(
     """Return the registrations and what is held still; where that is not known, nothing is."""
     entries, error = read_registrations(session, prefixes)
     return entries, error, Holding() if error else try_read_holding(session)[0]
+
+
+def _recorded(
+    session: Session, desired: Sequence[DesiredUnit], observed: Observation
+) -> Mapping[UnitName, Collection[str]]:
+    """Return where the last deploy put each unit, where that decides anything; the history is long to read.
+
+    Where etcd can't be asked it is not known, and a plan would not know it either.
+    """
+    if observed.scheduler is not None or not is_any_twice(session.project.name, desired, observed):
+        return {}
+    try:
+        return read_history(session).places
+    except KitError:
+        return {}
 
 
 def _read_other_api(

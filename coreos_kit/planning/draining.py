@@ -7,13 +7,14 @@ from coreos_kit.model.cluster import Observation, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Plan, Step, UnitKind
 from coreos_kit.placement import Placements
+from coreos_kit.planning.keeping import Keeping, Standing, standing
 
 Reasons = Mapping[UnitName, Mapping[str, str]]  # unit -> machine's id -> what it has against it
 
 
 def unmoved(
     desired: Collection[DesiredUnit],
-    seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
+    seen: Standing,
     drained: frozenset[str],
     placed_with: Callable[[Collection[UnitName]], Placements],
 ) -> tuple[Placements, Reasons]:
@@ -39,22 +40,23 @@ def _group(unit: DesiredUnit) -> tuple[str, str]:
 
 
 def as_it_stands(
-    project: str, desired: Sequence[DesiredUnit], observed: Observation
+    project: str,
+    desired: Sequence[DesiredUnit],
+    observed: Observation,
+    recorded: Mapping[UnitName, Collection[str]],
 ) -> tuple[DesiredUnit, ...]:
     """Return the project's units as they are on the machines, in the configured order: nothing to change.
 
     What the configuration no longer names is there, too, and what it names and stands nowhere is not.
     """
-    standing: dict[UnitName, ObservedUnit] = {}
-    for machine in observed.machines.values():
-        for unit in machine.units:
-            if unit.project == project and unit.text is not None:
-                before = standing.setdefault(unit.name, unit)
-                if unit.is_active and not before.is_active:
-                    standing[unit.name] = unit
+    keeping = Keeping.among(project, desired, observed, recorded)
+    found: dict[UnitName, ObservedUnit] = {}
+    for name, places in standing(project, observed).items():
+        if where := {machine: unit for machine, unit in places.items() if unit.text is not None}:
+            found[name] = where[keeping.place(name, where)]
     configured = {unit.name: unit for unit in desired}
-    names = [*(name for name in configured if name in standing), *sorted(standing.keys() - configured.keys())]
-    return tuple(_as_found(standing[name], configured.get(name)) for name in names)
+    names = [*(name for name in configured if name in found), *sorted(found.keys() - configured.keys())]
+    return tuple(_as_found(found[name], configured.get(name)) for name in names)
 
 
 def _as_found(found: ObservedUnit, configured: DesiredUnit | None) -> DesiredUnit:

@@ -11,6 +11,7 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.placement import Placements, PlacementUnit, place
 from coreos_kit.planning.draining import unmoved
+from coreos_kit.planning.keeping import Keeping, Standing, standing
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.refusals import listed
 from coreos_kit.units.x_fleet import Requirements
@@ -41,7 +42,8 @@ def place_units(
             details=_twins(staying),
             hint="Give each its own: systemd-machine-id-setup.",
         )
-    seen = _seen(project, observed)
+    seen = standing(project, observed)
+    keeping = Keeping.among(project, desired, observed, options.recorded)
     still = options.held_units & {unit.name for unit in desired}
     held = _held(desired, seen, observed, options) - still
     units = [
@@ -58,7 +60,7 @@ def place_units(
                 Machine(machine.machine_id, machine.private_ip, machine.metadata)
                 for machine in staying.values()
             ],
-            current=_current(units, seen, staying, options, stuck),
+            current=_current(units, seen, keeping, staying, options, stuck),
             standing={
                 machine.machine_id: tuple(standing_on(project, wanted - still, machine, observed, still))
                 for machine in staying.values()
@@ -126,12 +128,13 @@ def closed_to_new(
 
 def _current(
     units: Sequence[PlacementUnit],
-    seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
+    seen: Standing,
+    keeping: Keeping,
     staying: Mapping[str, ObservedMachine],
     options: PlanOptions,
     stuck: Collection[UnitName],
 ) -> Placements:
-    """Say where each unit is now; one that stands on several machines is where it is active.
+    """Say where each unit is now; one that stands on several machines is where `keeping` says.
 
     On a drained machine is only what is stuck there. A new unit whose peers stand on a cordoned machine is
     taken to be there already: it comes with them, and is nothing that was placed there for itself.
@@ -146,8 +149,7 @@ def _current(
         if unit.name not in stuck:
             where = {name: found for name, found in where.items() if name not in options.drained}
         if where:
-            kept = min(where, key=lambda name: (not where[name].is_active, name))
-            machine_of[unit.name] = staying[kept].machine_id
+            machine_of[unit.name] = staying[keeping.place(unit.name, where)].machine_id
     cordoned = {staying[name].machine_id for name in options.cordoned | options.drained if name in staying}
     for unit in units:
         if cordoned and unit.name not in machine_of:
@@ -164,18 +166,9 @@ def _twins(machines: Mapping[str, ObservedMachine]) -> list[str]:
     return [f"{id_}: {listed(names)}" for id_, names in by_id.items() if len(names) > 1]
 
 
-def _seen(project: str, observed: Observation) -> Mapping[UnitName, Mapping[str, ObservedUnit]]:
-    seen: dict[UnitName, dict[str, ObservedUnit]] = defaultdict(dict)
-    for name, machine in sorted(observed.machines.items()):
-        for unit in machine.units:
-            if unit.project == project:
-                seen[unit.name][name] = unit
-    return seen
-
-
 def _held(
     desired: Sequence[DesiredUnit],
-    seen: Mapping[UnitName, Mapping[str, ObservedUnit]],
+    seen: Standing,
     observed: Observation,
     options: PlanOptions,
 ) -> set[UnitName]:

@@ -33,7 +33,11 @@ def recorded_options(options: PlanOptions) -> RecordedOptions:
 
 def options_of(recorded: RecordedOptions) -> PlanOptions:
     """Return the options that were recorded."""
-    return PlanOptions(*(frozenset(getattr(recorded, name)) for name in _OPTIONS))
+    return PlanOptions(
+        skip=frozenset(recorded.skip),
+        evacuate=frozenset(recorded.evacuate),
+        allow_remove=frozenset(recorded.allow_remove),
+    )
 
 
 def recorded_waves(

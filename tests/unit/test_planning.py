@@ -80,13 +80,16 @@ class Site:
 
     def deploy(self, desired: list[DesiredUnit], **options: set[str]) -> Plan:
         made = self.plan(desired, **options)
+        self.carry_out(made)
+        return made
+
+    def carry_out(self, made: Plan) -> None:
         for machine, text in made.environments.items():
             self.fake.machines[machine].environment = text
         for wave in made.waves:
             for step in wave:
                 self.fake.apply(change_of(step))
         self.fake.log.clear()
-        return made
 
 
 def changes(made: Plan) -> list[str]:

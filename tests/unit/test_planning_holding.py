@@ -36,7 +36,7 @@ PINNED = DesiredUnit(
 def drain(site: Site, desired: list[DesiredUnit], machine: str, **options: frozenset[UnitName]) -> Plan:
     """Plan a drain as ops.drain does it."""
     observed = site.fake.observe([])
-    standing = as_it_stands("web", desired, observed)
+    standing = as_it_stands("web", desired, observed, {})
     drained = frozenset({machine})
     made = plan("web", site.cluster, standing, observed, PlanOptions(drained=drained, **options))  # type: ignore[arg-type]
     return only_moves(made, observed, drained)
