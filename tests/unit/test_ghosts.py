@@ -579,6 +579,15 @@ def test_an_edit_of_the_file_that_fleet_wrote_is_mended_by_making_the_unit_anew(
     assert ghost.mend is None
 
 
+def test_an_edit_that_fleet_keeps_as_well_is_deploys_to_mend() -> None:
+    by_hand = stamped(text_of(MAIN)).replace("sleep 1", "sleep 2")
+    path = f"/run/fleet/units/{MAIN}"
+
+    ghost = only(GhostKind.UNIT_EDITED, edited(by_hand, own_file=by_hand, fragment_path=path))
+
+    assert (ghost.remedy, ghost.mend) == ("coreos-kit deploy", None)
+
+
 def test_what_is_not_active_can_be_written_back_whenever_it_ran() -> None:
     assert only(GhostKind.UNIT_EDITED, edited(active_state="failed")).mend is not None
 
@@ -634,8 +643,11 @@ def test_a_file_that_systemd_has_not_read_since_it_was_written() -> None:
         GhostKind.UNIT_EDITED, edited(stamped(text_of(MAIN)), needs_reload=True, is_older_than_file=True)
     )
 
+    running = edited(stamped(text_of(MAIN)), needs_reload=True, is_older_than_file=False)
+
     assert ghost.seen == "systemd has not read its file since it was written"
     assert ghost.mend is not None
+    assert only(GhostKind.UNIT_EDITED, running).remedy == "coreos-kit deploy"
 
 
 def test_a_drop_in_is_named_with_the_command_that_removes_it_and_left() -> None:
