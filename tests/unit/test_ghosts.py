@@ -484,9 +484,15 @@ def test_a_unit_that_its_conflicts_forbid_there_is_on_the_wrong_machine() -> Non
 def test_without_a_placement_a_unit_on_two_machines_is_found_all_the_same() -> None:
     twin = replace(machine(3, unit(MAIN, "core-3")), machine_id=SPARE.machine_id.replace("3", "2"))
 
-    kinds = [ghost.kind for ghost in find_ghosts(evidence(twin))]
+    found = find_ghosts(evidence(twin))
+    stopped = replace(WEB, units=(unit(MAIN, active_state="inactive"), *WEB.units[1:]))
+    other_way_round = find_ghosts(evidence(twin, stopped))
 
-    assert kinds == [GhostKind.SAME_MACHINE_ID, GhostKind.UNIT_TWICE]
+    assert [(ghost.kind, ghost.machine) for ghost in found] == [
+        (GhostKind.SAME_MACHINE_ID, "core-3"),
+        (GhostKind.UNIT_TWICE, "core-3"),
+    ]
+    assert [ghost.machine for ghost in other_way_round if ghost.kind is GhostKind.UNIT_TWICE] == ["core-1"]
 
 
 def test_a_unit_that_is_not_configured_is_named_with_what_removes_it() -> None:
