@@ -16,10 +16,11 @@ class Flood:
 
     def __init__(self) -> None:
         self._pipe = os.pipe()
+        self.lock = threading.Lock()
         self.reads = 0
 
     def __getattr__(self, name: str) -> object:
-        return lambda *_: None  # settimeout, exec_command, shutdown_write, close
+        return lambda *_: None  # settimeout, exec_command, _send_eof, close
 
     def fileno(self) -> int:
         return self._pipe[0]
