@@ -162,6 +162,20 @@ def test_a_pool_that_goes_on_listing_a_server_stops_the_deploy_and_lets_it_in_ag
     assert not any("stop" in line for line in deployed.fake.log)
 
 
+def test_a_pool_that_keeps_the_last_server_holds_up_no_deploy_that_may_take_the_service_down(
+    deployed: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the watcher does where the other one has died just before: to it that is a stampede."""
+    deployed.fake.machines["core-2"].is_down = True
+    monkeypatch.setattr(type(deployed.fake), "probe", lambda self, order: Probe({}, frozenset({FIRST})))
+    change_apaches(deployed)
+
+    result = deployed.deploy_with(DeployOptions(allow_downtime=True), skip={"core-2"})
+
+    assert [step.machine for step in result.steps] == ["core-1"]
+    assert any("it stops all the same" in line for line in deployed.said)
+
+
 def test_a_balancer_that_follows_another_etcd_until_it_changes_is_not_waited_for(
     deployed: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
