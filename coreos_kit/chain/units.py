@@ -57,6 +57,11 @@ def unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequen
             "; ".join(ill),
             _remedy([present.get(unit) for unit in units], units[0]),
         )
+    if machine.name in evidence.observed.silent:  # fleet repeats what the machine said last, for its TTL
+        seen = f"fleet says active, and {machine.name} can't be asked"
+        return Link(
+            LinkName.UNIT, State.UNKNOWN, machine.name, expected, seen, f"coreos-kit ssh {machine.name}"
+        )
     return Link(LinkName.UNIT, State.OK, machine.name, expected, "active")
 
 

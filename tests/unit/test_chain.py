@@ -197,6 +197,15 @@ def test_a_unit_that_may_stand_on_a_silent_machine_is_unknown_in_every_link() ->
     assert verdict.exit_code == 4
 
 
+def test_a_unit_of_which_only_fleet_still_says_that_it_is_active_is_unknown() -> None:
+    """fleet repeats what a machine said last until that expires: one without power is active for 30 s."""
+    verdict = judge(evidence(WEB, LB, silent=("core-1",)))
+
+    found = links(verdict)["unit"]
+    assert (found.state, found.seen) == (State.UNKNOWN, "fleet says active, and core-1 can't be asked")
+    assert verdict.exit_code == 4
+
+
 def test_somebody_elses_unit_of_the_same_name_is_not_ours() -> None:
     foreign = tuple(replace(found, project="other") for found in WEB.units)
 

@@ -9,7 +9,9 @@ from coreos_kit.errors import CommandFailed, KitError, TimedOut, Unreachable
 from coreos_kit.ports import Runner
 
 MISSING = "missing"
-ELECTION_S = 10  # fleetd answers 1.5 to 5 s after etcd has lost its leader, seen with fleet 1.0.0
+# fleetd answers 1.5 to 5 s after etcd has lost its leader; where that lasted, it tries after 1, 2, 4 and 8 s
+# to begin again (Run in fleet's server/server.go, 1.0.0).
+ELECTION_S = 20
 PAUSE_S = 1
 
 Answer = tuple[str, tuple[Line, ...]]
