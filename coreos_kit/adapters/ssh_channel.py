@@ -20,9 +20,8 @@ _CHUNK = 64 * 1024
 _BEAT_S = 0.2  # how soon a stop is noticed
 ANSWER_S = 30.0  # what a server has to say that it opens a channel, or begins a command
 _SILENT = "it no longer answers"
-_QUIET_S = (
-    15.0  # after so long without a byte the server is asked for a sign of life, and has as long to give it
-)
+# After so long without a byte the server is asked for a sign of life, and has as long again to give it.
+_QUIET_S = 15.0
 
 
 class ConnectionLostError(Exception):

@@ -193,3 +193,18 @@ def deployed(kit: Kit) -> Kit:
     assert kit("deploy", "--yes").code == 0
     kit.cluster.log.clear()
     return kit
+
+
+def of_four(cluster: Cluster) -> Cluster:
+    """Give the cluster in memory a machine to spare."""
+    spare = MachineEntry("core-4", "core@10.132.1.14", private_ip="10.132.1.14", public_ip="10.132.1.134")
+    return replace(in_memory(cluster), machines=(*MACHINES, spare))
+
+
+@pytest.fixture
+def spare(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Kit:
+    """The example deployed on three of four machines."""
+    monkeypatch.setattr(wiring, "with_lab", of_four)
+    assert kit("deploy", "--yes").code == 0
+    kit.cluster.log.clear()
+    return kit

@@ -1,33 +1,15 @@
 """A machine that was evacuated comes back with what it ran: that goes, and what was deployed since stays."""
 
-from dataclasses import replace
-
 import pytest
 
-from coreos_kit.cli import wiring
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.keys import releases_folder
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, MachineEntry
-from tests.cli.conftest import MACHINES, Kit, in_memory
+from tests.cli.conftest import Kit
 
 OLD, NEW = "FOREGROUND", "BACKGROUND"
 APACHE, SIDEKICK = "apache@7777.service", "apache-discovery@7777.service"
 UNIT = UnitName.parse(APACHE)
-SPARE = MachineEntry("core-4", "core@10.132.1.14", private_ip="10.132.1.14", public_ip="10.132.1.134")
-
-
-def of_four(cluster: Cluster) -> Cluster:
-    return replace(in_memory(cluster), machines=(*MACHINES, SPARE))
-
-
-@pytest.fixture
-def spare(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Kit:
-    """The example deployed on three of four machines."""
-    monkeypatch.setattr(wiring, "with_lab", of_four)
-    assert kit("deploy", "--yes").code == 0
-    kit.cluster.log.clear()
-    return kit
 
 
 def goes(kit: Kit, machine: str) -> None:

@@ -5,29 +5,13 @@ from dataclasses import replace
 
 import pytest
 
-from coreos_kit.cli import wiring
 from coreos_kit.model.cluster import EtcdEntry, Observation, Scheduler
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, MachineEntry
-from tests.cli.conftest import MACHINES, Kit, in_memory
+from tests.cli.conftest import Kit
 
 APACHE, SIDEKICK = UnitName.parse("apache@7777.service"), UnitName.parse("apache-discovery@7777.service")
 CORDON, HOLD = "/coreos-kit/v1/web/cordons/core-1", "/coreos-kit/v1/web/holds/apache@7777.service"
 BY = "anna on desk since 2026-09-21T14:13:20Z"
-
-
-def of_four(cluster: Cluster) -> Cluster:
-    spare = MachineEntry("core-4", "core@10.132.1.14", private_ip="10.132.1.14", public_ip="10.132.1.134")
-    return replace(in_memory(cluster), machines=(*MACHINES, spare))
-
-
-@pytest.fixture
-def spare(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Kit:
-    """The example deployed on three of four machines."""
-    monkeypatch.setattr(wiring, "with_lab", of_four)
-    assert kit("deploy", "--yes").code == 0
-    kit.cluster.log.clear()
-    return kit
 
 
 def kept(kit: Kit) -> list[str]:

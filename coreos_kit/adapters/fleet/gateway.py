@@ -82,9 +82,8 @@ class _Silence:
     def complained(self, name: str, said: str) -> None:
         self.errors[name] = f"{name}: {_complaint(said) or 'fleetctl does not answer'}"
         self.is_unreachable = False
-        self.is_without_etcd = (
-            self.is_without_etcd or "googleapi:" in said
-        )  # what fleetd answered, with 500 or 503
+        # What fleetd itself answered, with 500 or 503.
+        self.is_without_etcd = self.is_without_etcd or "googleapi:" in said
 
     def without_fleet(self, name: str) -> None:
         self.errors[name] = f"{name}: there is no fleetctl"
