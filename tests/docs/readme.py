@@ -109,7 +109,7 @@ def inline_commands(file: Path = README) -> Iterator[str]:
 class Terminal:
     """Types what the README shows into a folder, and compares what comes back.
 
-    `rewrite` changes a command before it is typed, `after` looks at what a command did.
+    `rewrite` changes a command and what it must answer, `after` looks at what a command did.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class Terminal:
         )
         where = f"README.md:{block.line}: {typed.command}"
         assert done.returncode == typed.code, f"{where} ended with {done.returncode}\n{done.stdout}"
-        assert_answered(done.stdout, typed.expected, where)
+        assert_answered(done.stdout, [self._rewrite(line) for line in typed.expected], where)
         self._after(self, typed.command)
 
 
