@@ -18,7 +18,7 @@ from fabric.connection import Connection
 from paramiko.config import SSHConfig
 
 from coreos_kit.adapters.ssh_auth import KeysOnly
-from coreos_kit.adapters.ssh_channel import ANSWER_S
+from coreos_kit.adapters.ssh_channel import ANSWER_S, hang_up
 from coreos_kit.adapters.ssh_config import SshSettings
 from coreos_kit.adapters.ssh_errors import TRANSLATED, translate
 from coreos_kit.adapters.ssh_host_keys import HostKeyCheck
@@ -67,7 +67,7 @@ class Link:
             try:
                 yield channel
             finally:
-                channel.close()
+                hang_up(channel)
         finally:
             self._sessions.release()
 

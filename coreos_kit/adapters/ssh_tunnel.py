@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 
 import paramiko
 
+from coreos_kit.adapters.ssh_channel import hang_up
+
 _CHUNK = 64 * 1024
 
 
@@ -62,7 +64,7 @@ class _Bridge:
             with contextlib.suppress(OSError, EOFError):
                 end.shutdown(socket.SHUT_RDWR)
         for end in (self._listener, *ends):
-            end.close()
+            hang_up(end)
 
     def _serve(self, local: socket.socket, origin: tuple[str, int]) -> None:
         if not self._keep(local):
@@ -85,7 +87,7 @@ class _Bridge:
     def _keep(self, end: socket.socket | paramiko.Channel) -> bool:
         with self._lock:
             if self._closed:
-                end.close()
+                hang_up(end)
                 return False
             self._ends.append(end)
             return True
@@ -94,7 +96,7 @@ class _Bridge:
         with self._lock:
             if end in self._ends:
                 self._ends.remove(end)
-        end.close()
+        hang_up(end)
 
 
 def _pump(source: socket.socket | paramiko.Channel, sink: socket.socket | paramiko.Channel) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -60,3 +61,37 @@ def test_a_stop_is_noticed_in_the_middle_of_a_flood(flood: Flood) -> None:
 def test_a_deadline_counts_in_the_middle_of_a_flood(flood: Flood) -> None:
     with pytest.raises(TimeoutError):
         run_to_end(flood, "yes", b"", 0.0)  # type: ignore[arg-type]
+
+
+class LastWord(Flood):
+    """A channel whose command says one word and ends well, and whose connection is gone when it is closed."""
+
+    eof_received = True
+    exit_status = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.status_event = threading.Event()
+        self.status_event.set()
+        self._said = [b"done\n"]
+
+    def recv_ready(self) -> bool:
+        return bool(self._said)
+
+    def recv_stderr_ready(self) -> bool:
+        return False
+
+    def recv(self, _: int) -> bytes:
+        return self._said.pop()
+
+    def close(self) -> None:
+        raise EOFError
+
+
+def test_a_command_that_ended_has_ended_though_the_connection_went_right_after_it() -> None:
+    channel = LastWord()
+
+    ended = run_to_end(channel, "true", b"", time.monotonic() + 5)  # type: ignore[arg-type]
+
+    assert (ended.code, ended.stdout) == (0, b"done\n")
+    channel.end()
