@@ -10,7 +10,6 @@ from .door import DoorClosed
 from .log import say
 from .settings import BadSettings, paths_from, settings_from
 from .state import show
-from .watcher import Watcher, prepare_folders
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,6 +34,8 @@ def main(arguments: Sequence[str]) -> int:
         for problem in error.problems:
             say(f"not started: {problem}")
         return 2
+    from .watcher import Watcher, prepare_folders  # not for --show, which every look at the cluster waits for
+
     prepare_folders(paths)
     return Watcher(settings, paths).run()
 
