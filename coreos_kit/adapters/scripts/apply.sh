@@ -2,8 +2,8 @@
 # Changes one machine in one go: disable, stop, remove, write, reload once, start. Safe to repeat.
 #   $1 environment file   stdin: a tar with units/NAME and environment, for what is to be written
 #   $2… --disable NAME… --stop NAME… --remove NAME… --write NAME… --start NAME…
-# Prints "unit NAME" for every name under --stop, --remove and --start, "show base64" with what systemd says of them
-# afterwards, "journal NAME base64" where one did not start; the last line is "end".
+# Prints "alone" when it begins, "unit NAME" for every name under --stop, --remove and --start, "show base64" with what systemd
+# says of them afterwards, "journal NAME base64" where one did not start; the last line is "end".
 set -u
 export LC_ALL=C SYSTEMD_COLORS=0
 umask 022
@@ -19,16 +19,18 @@ done
 
 units=/etc/systemd/system
 wants=$units/multi-user.target.wants
-# Staged beside its place: a rename is atomic, and a full disk is noticed before anything is stopped. Whoever is at work
-# holds a lock on what it has staged; what nobody holds was left by a power cut, or by a script that was killed.
-exec {door}< "$units" && flock --exclusive "$door" || exit 1
-for left in "$units"/.coreos-kit.*; do
-  [ ! -d "$left" ] || flock --nonblock "$left" rm -rf "$left"
-done
+# One change at a time, whoever makes it: a deploy that was interrupted may still be at work here.
+exec {alone}< "$units" || exit 1
+if ! flock --exclusive --timeout 240 "$alone"; then
+  echo "another change of this machine was not over within 240 s" >&2
+  exit 1
+fi
+echo alone || exit 1 # where nobody listens any more, it ends here, before anything is touched
+# Staged beside its place: a rename is atomic, and a full disk is noticed before anything is stopped. What lies there by now
+# was left by a power cut, or by a script that was killed.
+rm -rf "$units"/.coreos-kit.*
 staged=$(mktemp -d "$units/.coreos-kit.XXXXXX") || exit 1
 trap 'rm -rf "$staged"' EXIT
-exec {held}< "$staged" && flock --exclusive "$held" || exit 1
-exec {door}<&-
 tar --extract --file=- --directory="$staged" --no-same-owner || exit 1
 for name in "${write[@]}"; do
   [ -f "$staged/units/$name" ] || { echo "$name did not arrive" >&2; exit 1; }
