@@ -154,7 +154,7 @@ def open_fleet(settings: Settings, destinations: Sequence[str]) -> Iterator[tupl
     from coreos_kit.adapters.fleet.driver import FleetDriver
     from coreos_kit.adapters.fleet.gateway import Gateway
     from coreos_kit.adapters.systemd import SystemdDriver
-    from coreos_kit.config.words import host_of
+    from coreos_kit.config.addresses import host_of
 
     if destinations:
         entries = tuple(MachineEntry(host_of(destination), destination) for destination in destinations)

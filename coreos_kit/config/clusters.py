@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
-from coreos_kit.config import schema, words
+from coreos_kit.config import addresses, schema, words
 from coreos_kit.config.entries import Entry, entry
 from coreos_kit.config.findings import Place, shown
 from coreos_kit.config.reading import Fields, mapping, table
@@ -145,10 +145,10 @@ def _machines(raw: object, place: Place) -> tuple[MachineEntry, ...]:
 def _listed_machines(raw: list[object], place: Place) -> tuple[MachineEntry, ...]:
     machines: dict[str, MachineEntry] = {}
     for index, element in enumerate(raw):
-        destination = words.destination(element, place.at(index))
+        destination = addresses.destination(element, place.at(index))
         if destination is None:
             continue
-        name = words.host_of(destination)
+        name = addresses.host_of(destination)
         if name in machines:
             found = f"{shown(destination)}, a second machine called {name}"
             place.at(index).object_to(

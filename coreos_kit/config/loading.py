@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from coreos_kit.config import checks, schema, words
+from coreos_kit.config import checks, instances, schema, words
 from coreos_kit.config.clusters import Bases, ClusterDraft, read_cluster, without_cluster
 from coreos_kit.config.entries import load_balancer_of, service_of
 from coreos_kit.config.findings import Findings, Place
@@ -90,7 +90,7 @@ def _project(raw: dict[str, Any], top: Place, root: Path) -> Project:
     )
     secret_tables = _table(raw, top, "secrets", mapping(words.NAME, words.NAME_ALLOWED, secret_reader()))
     unit_tables = _table(
-        raw, top, "units", mapping(words.TEMPLATE_UNIT, words.TEMPLATE_UNIT_ALLOWED, words.unit_instances)
+        raw, top, "units", mapping(words.TEMPLATE_UNIT, words.TEMPLATE_UNIT_ALLOWED, instances.of_template)
     )
     bases = Bases(service_tables, balancer_tables)
     clusters = raw.get("clusters", {})

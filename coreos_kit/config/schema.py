@@ -1,6 +1,6 @@
 """The keys of coreos-kit.toml: which there are, and what reads each."""
 
-from coreos_kit.config import words
+from coreos_kit.config import addresses, instances, words
 from coreos_kit.config.reading import (
     Reader,
     array_of,
@@ -29,7 +29,7 @@ STOP_SIGNALS = (
 )
 HOST_KEYS = ("strict", "accept-new")
 
-_port = integer(1, 65535)
+_port = integer(1, addresses.HIGHEST_PORT)
 
 PROJECT = {
     "name": words.name,
@@ -60,7 +60,7 @@ ROLLOUT = {
     "allow_downtime": boolean,
 }
 
-CONFD = {"path": words.path, "url": words.url, "sha256": words.sha256}
+CONFD = {"path": words.path, "url": addresses.url, "sha256": words.sha256}
 
 # What every unit may ask of its machine, and every container of docker.
 _UNIT: dict[str, Reader] = {
@@ -77,7 +77,7 @@ _UNIT: dict[str, Reader] = {
 SERVICE = _UNIT | {
     "command": words.command,
     "container_port": _port,
-    "instances": words.instances,
+    "instances": instances.of_service,
     "secrets": mapping(words.ENV_NAME, words.ENV_NAME_ALLOWED, words.secret_name),
     "global": boolean,
     "stop_signal": one_of(STOP_SIGNALS),
@@ -88,7 +88,7 @@ SERVICE = _UNIT | {
 
 LOAD_BALANCER = _UNIT | {
     "upstream": words.name,
-    "instances": words.balancer_instances,
+    "instances": instances.of_balancer,
     "global": boolean,
     "port": _port,
     "bind": member_of(Bind),
@@ -109,7 +109,7 @@ SECRET = {
 
 ETCD = {
     "api": one_of((AUTO, *EtcdApi)),
-    "endpoints": array_of(words.endpoint),
+    "endpoints": array_of(addresses.endpoint),
     "ca": words.path,
     "cert": words.path,
     "key": words.path,
@@ -121,17 +121,17 @@ REGISTRY = {"username": words.username, "password_secret": words.secret_name}
 REGISTRY_REQUIRED = {"username": "a user of the registry", "password_secret": "the name of a secret"}
 
 MACHINE = {
-    "ssh": words.destination,
+    "ssh": addresses.destination,
     "metadata": mapping(words.METADATA_WORD, words.METADATA_ALLOWED, words.metadata_value),
-    "private_ip": words.ipv4,
-    "public_ip": words.ipv4,
+    "private_ip": addresses.ipv4,
+    "public_ip": addresses.ipv4,
 }
 
 CLUSTER = {
     "lab": words.lab_name,
     "profile": one_of(PROFILES),
     "driver": member_of(DriverKind),
-    "network": table({"private": words.network}),
+    "network": table({"private": addresses.network}),
     "push_to": words.image_prefix,
     "host_keys": one_of(HOST_KEYS),
     "etcd": table(ETCD),

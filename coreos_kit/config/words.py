@@ -1,15 +1,15 @@
-"""What the strings of a coreos-kit.toml may look like: names, images, addresses, paths.
+"""What the strings of a coreos-kit.toml may look like: names, images, commands, paths.
 
 Every pattern is narrow enough for the value to go where it goes (the name of a unit or container, a key of
 etcd, an argument of a command) without changing what stands around it.
 """
 
-import ipaddress
 import re
 import shlex
 from typing import Any
 
-from coreos_kit.config.findings import Place, kind_of, shown
+from coreos_kit.config.addresses import DOMAIN, HIGHEST_PORT
+from coreos_kit.config.findings import Place, kind_of
 from coreos_kit.config.reading import LONGEST, checked, matching, unprintable
 from coreos_kit.units import globs
 
@@ -24,21 +24,11 @@ ENV_NAME_ALLOWED = "letters, digits and _, not beginning with a digit"
 METADATA_WORD = r"[A-Za-z0-9_./:@+~-]{1,255}"
 METADATA_ALLOWED = "letters, digits and _ . / : @ + ~ -"
 
-_UNIT_INSTANCE = re.compile(r"[0-9A-Za-z:_.\\@-]{1,200}", re.ASCII)
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
-_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})*"
-_PREFIX = rf"(?:{_DOMAIN}(?::[1-9][0-9]{{0,4}})?|{_COMPONENT})(?:/{_COMPONENT})*"
-_SSH_HOST = r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?)"
-_DESTINATION = re.compile(
-    rf"(?:[A-Za-z0-9_][A-Za-z0-9_.-]*@)?({_SSH_HOST})(?::([1-9][0-9]{{0,4}}))?", re.ASCII
-)
-_ENDPOINT = re.compile(rf"https?://(?:{_DOMAIN}|\[[0-9A-Fa-f:.]+\]):([1-9][0-9]{{0,4}})", re.ASCII)
+_PREFIX = rf"(?:{DOMAIN}(?::[1-9][0-9]{{0,4}})?|{_COMPONENT})(?:/{_COMPONENT})*"
 _PORT_IN_PREFIX = re.compile(r"[^/]*:([0-9]+)")
-_TOO_WIDE = 8  # bits; an allow-list of more than a sixteen-millionth of everything lists nobody
 _LONGEST_REFERENCE = 255
-_HIGHEST_PORT = 65535
 
 # What the kit sets itself on every container that it runs.
 _KITS_OWN_ARGS = ("--name", "--detach", "-d", "--restart", "--cidfile")
@@ -68,17 +58,12 @@ machine_id = matching(
 metadata_pair = matching(rf"{METADATA_WORD}={METADATA_WORD}", f"key=value, of {METADATA_ALLOWED}")
 metadata_value = matching(METADATA_WORD, METADATA_ALLOWED)
 sha256 = matching(r"[0-9a-f]{64}", "64 lower-case hex digits")
-url = matching(
-    rf"https?://{_DOMAIN}(?::[1-9][0-9]{{0,4}})?/[A-Za-z0-9._~/?&=+,:@%-]*",
-    "an http or https address of a file",
-)
 username = matching(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", "letters, digits and _ . @ -")
-word_of_instance = re.compile(r"[a-z][a-z0-9_-]{0,62}", re.ASCII)
 
 
 def _image_prefix(text: str) -> str | None:
     port = _PORT_IN_PREFIX.match(text)
-    valid = re.fullmatch(_PREFIX, text, re.ASCII) and not (port and int(port[1]) > _HIGHEST_PORT)
+    valid = re.fullmatch(_PREFIX, text, re.ASCII) and not (port and int(port[1]) > HIGHEST_PORT)
     if not text or (valid and len(text) <= _LONGEST_REFERENCE):
         return None
     return (
@@ -166,32 +151,6 @@ def secret_name(value: Any, place: Place) -> str | None:
     return None
 
 
-def _endpoint(text: str) -> str | None:
-    found = _ENDPOINT.fullmatch(text)
-    if found and int(found[1]) <= _HIGHEST_PORT:
-        return None
-    return "http://host:port or https://host:port, without a path"
-
-
-endpoint = checked(_endpoint)
-
-
-def _destination(text: str) -> str | None:
-    found = _DESTINATION.fullmatch(text)
-    if found and int(found[2] or "1") <= _HIGHEST_PORT:
-        return None
-    return "a destination of ssh: [user@]host[:port], or an alias of ~/.ssh/config"
-
-
-destination = checked(_destination)
-
-
-def host_of(text: str) -> str:
-    """Return the host of a destination, e.g. ``core@web1.example:2222`` -> ``web1.example``."""
-    found = _DESTINATION.fullmatch(text)
-    return found[1].strip("[]") if found else text
-
-
 def env_value(value: Any, place: Place) -> str | None:
     """Read a variable's value. It may be a secret, so a refusal doesn't show it."""
     if isinstance(value, str) and len(value) <= LONGEST and value.isprintable():
@@ -201,106 +160,3 @@ def env_value(value: Any, place: Place) -> str | None:
         found, f"a string of at most {LONGEST} characters on one line, without control characters"
     )
     return None
-
-
-def _ipv4(text: str) -> str | None:
-    try:
-        ipaddress.IPv4Address(text)
-    except ValueError:
-        return "an IPv4 address"
-    return None
-
-
-ipv4 = checked(_ipv4)
-
-
-def network(value: Any, place: Place) -> str | None:
-    """Read an IPv4 network, narrow enough to tell friends from strangers."""
-    allowed = "an IPv4 network such as 192.0.2.0/24"
-    found = _network(value)
-    if found is None:
-        place.refuse(value, allowed)
-    elif str(found) != value:
-        place.refuse_words(shown(value), allowed, nearest=str(found))
-    elif found.prefixlen < _TOO_WIDE or found.is_link_local or found.is_multicast:
-        place.refuse(value, f"{allowed}: /{_TOO_WIDE} or narrower, neither link-local nor multicast")
-    else:
-        return str(found)
-    return None
-
-
-def _network(value: object) -> ipaddress.IPv4Network | None:
-    try:
-        return ipaddress.IPv4Network(value, strict=False) if isinstance(value, str) and "/" in value else None
-    except ValueError:
-        return None
-
-
-def unit_instances(value: Any, place: Place) -> tuple[str, ...] | None:
-    """Read the instances of a template of the workspace's own: any name that fleet takes, numbers as well."""
-    if not isinstance(value, list):
-        place.refuse(value, 'an array of instance names, such as [1, 2] or ["blue"]')
-        return None
-    found: dict[str, None] = {}
-    for index, element in enumerate(value):
-        text = str(element) if isinstance(element, int) and not isinstance(element, bool) else element
-        if not isinstance(text, str) or not _UNIT_INSTANCE.fullmatch(text):
-            place.at(index).refuse(element, "letters, digits and : - _ . \\ @")
-        else:
-            found[text] = None
-    return tuple(found)
-
-
-def instances(value: Any, place: Place) -> tuple[str, ...] | None:
-    """Read instances: numbers, which are ports as well, and words."""
-    if not isinstance(value, list):
-        place.refuse(value, "an array of ports and words, such as [7777, 8888]")
-        return None
-    found: dict[str, None] = {}
-    for index, element in enumerate(value):
-        text = _instance(element)
-        if text is None:
-            near = str(element) if isinstance(element, str) and _instance(_number(element)) else ""
-            place.at(index).refuse_words(shown(element), _INSTANCE_ALLOWED, nearest=near)
-        elif text in found:
-            place.at(index).object_to(f"{shown(element)} a second time", "each instance once")
-        else:
-            found[text] = None
-    return tuple(found)
-
-
-def balancer_instances(value: Any, place: Place) -> tuple[str, ...] | None:
-    """Read the instances of a balancer: words only, since all of them listen on its one port."""
-    if not isinstance(value, list) or not value:
-        place.refuse_words(
-            "an empty array" if value == [] else shown(value),
-            'an array of words, such as ["east", "west"]; without the key it is one plain unit',
-        )
-        return None
-    found: dict[str, None] = {}
-    for index, element in enumerate(value):
-        if not isinstance(element, str) or not word_of_instance.fullmatch(element):
-            place.at(index).refuse_words(shown(element), _WORD_ALLOWED)
-        elif element in found:
-            place.at(index).object_to(f"{shown(element)} a second time", "each instance once")
-        else:
-            found[element] = None
-    return tuple(found)
-
-
-_WORD_ALLOWED = (
-    "a word of lower-case letters, digits, _ and - that begins with a letter; the port of all is `port`"
-)
-_INSTANCE_ALLOWED = (
-    "an integer from 1 to 65535, or a word of lower-case letters, digits, _ and - that begins with a letter"
-)
-
-
-def _instance(element: object) -> str | None:
-    if type(element) is int:
-        return str(element) if 1 <= element <= _HIGHEST_PORT else None
-    return element if isinstance(element, str) and word_of_instance.fullmatch(element) else None
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(_HIGHEST_PORT)) else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coreos_kit.config import FILE_NAME, parse_project
+from coreos_kit.config.addresses import HIGHEST_PORT
 from coreos_kit.config.editing import KeyPath, NotEditable, resized
 from coreos_kit.config.findings import nearest
 from coreos_kit.config.lines import shown
@@ -18,8 +19,6 @@ from coreos_kit.model.project import Cluster, Project, Service
 from coreos_kit.ops.files import way_out, write_atomically
 from coreos_kit.ops.link import LinkChanges, apply_links, plan_links
 from coreos_kit.ops.render import RenderChanges, apply_render, plan_render
-
-HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
