@@ -13,7 +13,8 @@ from bench.row import Figure, Row, Unit
 from coreos_kit.config import load_project
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import DesiredUnit, Plan
-from coreos_kit.model.project import Cluster, MachineEntry, Project, Requirements, Service
+from coreos_kit.model.project import Cluster, MachineEntry, Project
+from coreos_kit.model.services import Requirements, Service
 from coreos_kit.ops.render import read_sources
 from coreos_kit.planning import PlanOptions, change_of, plan
 from coreos_kit.planning.losses import losses_of

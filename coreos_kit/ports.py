@@ -10,9 +10,10 @@ from typing import Protocol
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import EtcdApi, HealthKind
+from coreos_kit.model.project import EtcdApi
 from coreos_kit.model.release import Revision
 from coreos_kit.model.secret import Secret, SecretSource, SeenFiles
+from coreos_kit.model.services import HealthKind
 
 Progress = Callable[[str], None]
 

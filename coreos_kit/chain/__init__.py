@@ -9,7 +9,7 @@ from coreos_kit.chain.units import container_link, held_links, unit_link
 from coreos_kit.model.chain import Chain, Verdict
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import UnitKind
-from coreos_kit.model.project import HealthKind, LoadBalancer, Service
+from coreos_kit.model.services import HealthKind, LoadBalancer, Service
 
 __all__ = ["RENEWAL_GRACE_S", "Evidence", "balancer_places", "container_name", "judge", "places"]
 

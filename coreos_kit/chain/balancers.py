@@ -8,7 +8,7 @@ from coreos_kit.chain.evidence import Evidence, balancer_places
 from coreos_kit.model.chain import Link, LinkName, State
 from coreos_kit.model.cluster import ObservedMachine
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import HealthKind, LoadBalancer, Service
+from coreos_kit.model.services import HealthKind, LoadBalancer, Service
 
 _Place = tuple[str, UnitName]  # of a balancer: what it is called, and its unit
 _Judged = tuple[State, str]

@@ -7,7 +7,8 @@ from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine
 from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
-from coreos_kit.model.project import Cluster, LoadBalancer
+from coreos_kit.model.project import Cluster
+from coreos_kit.model.services import LoadBalancer
 from coreos_kit.ports import Probe
 
 

@@ -7,7 +7,7 @@ from coreos_kit.chain.evidence import Evidence
 from coreos_kit.model.chain import Link, LinkName, State
 from coreos_kit.model.cluster import EtcdEntry, ObservedMachine
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Registration
+from coreos_kit.model.services import Registration
 
 RENEWAL_GRACE_S = 2
 

@@ -7,7 +7,7 @@ from coreos_kit.config.clusters import ClusterDraft, Entries
 from coreos_kit.config.entries import Entry, load_balancer_of, service_of
 from coreos_kit.config.findings import nearest, shown
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import (
+from coreos_kit.model.services import (
     HealthKind,
     KeyForm,
     LoadBalancer,

@@ -11,16 +11,9 @@ from coreos_kit.config.entries import Entry, entry
 from coreos_kit.config.findings import Place, shown
 from coreos_kit.config.reading import Fields, mapping, table
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import (
-    Cluster,
-    DriverKind,
-    EtcdApi,
-    EtcdSettings,
-    LoadBalancer,
-    MachineEntry,
-    Service,
-)
+from coreos_kit.model.project import Cluster, DriverKind, EtcdApi, EtcdSettings, MachineEntry
 from coreos_kit.model.secret import RegistryLogin
+from coreos_kit.model.services import LoadBalancer, Service
 
 _FROM_THE_LAB = ("machines", "network", "push_to", "host_keys")
 _DEFAULT_LAB_PROFILE = "debian"

@@ -8,7 +8,7 @@ from coreos_kit.config.clusters import ClusterDraft
 from coreos_kit.config.entries import Entry, load_balancer_of, service_of
 from coreos_kit.config.findings import shown
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import DISCOVERY_SUFFIX, Bind, LoadBalancer, Requirements, Service
+from coreos_kit.model.services import DISCOVERY_SUFFIX, Bind, LoadBalancer, Requirements, Service
 from coreos_kit.units import globs
 from coreos_kit.units.x_fleet import metadata_pair
 

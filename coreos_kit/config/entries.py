@@ -6,7 +6,7 @@ from typing import Any
 
 from coreos_kit.config.findings import Place
 from coreos_kit.config.reading import Fields, merged
-from coreos_kit.model.project import (
+from coreos_kit.model.services import (
     Confd,
     Health,
     HealthKind,

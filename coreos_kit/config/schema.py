@@ -13,7 +13,8 @@ from coreos_kit.config.reading import (
     words_of,
 )
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import Bind, DriverKind, EtcdApi, HealthKind, KeyForm, Watcher
+from coreos_kit.model.project import DriverKind, EtcdApi
+from coreos_kit.model.services import Bind, HealthKind, KeyForm, Watcher
 
 AUTO = "auto"
 STOP_SIGNALS = (

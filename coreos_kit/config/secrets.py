@@ -10,8 +10,8 @@ from coreos_kit.config import schema
 from coreos_kit.config.clusters import ClusterDraft
 from coreos_kit.config.findings import Place, listed, nearest
 from coreos_kit.config.reading import Fields, Reader, table
-from coreos_kit.model.project import Watcher
 from coreos_kit.model.secret import SecretSource
+from coreos_kit.model.services import Watcher
 
 _ALLOWED = 'one of env = "VARIABLE", file = "path" and command = ["program", "argument"]'
 

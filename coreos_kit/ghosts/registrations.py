@@ -10,7 +10,8 @@ from coreos_kit.balancer.pool import parse_networks, shown, why_refused
 from coreos_kit.chain import RENEWAL_GRACE_S, Evidence
 from coreos_kit.model.cluster import EtcdEntry, ObservedMachine
 from coreos_kit.model.ghosts import DeleteKey, Ghost, GhostKind
-from coreos_kit.model.project import EtcdApi, Registration, Service
+from coreos_kit.model.project import EtcdApi
+from coreos_kit.model.services import Registration, Service
 
 _EVERYWHERE = (ipaddress.IPv4Network("0.0.0.0/0"),)
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}", re.ASCII)

@@ -28,7 +28,8 @@ import jinja2
 import jinja2.sandbox
 
 from coreos_kit.errors import InvalidConfig
-from coreos_kit.model.project import Cluster, Confd, LoadBalancer, Project, Service, Watcher
+from coreos_kit.model.project import Cluster, Project
+from coreos_kit.model.services import Confd, LoadBalancer, Service, Watcher
 from coreos_kit.units.templating import MEND, as_message
 
 _LEFT_OUT = ("__pycache__", ".DS_Store", ".git")

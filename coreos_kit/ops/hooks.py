@@ -15,7 +15,7 @@ from coreos_kit.config.findings import nearest
 from coreos_kit.errors import Interrupted, KitError, Refused
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, Verb
-from coreos_kit.model.project import DISCOVERY_SUFFIX
+from coreos_kit.model.services import DISCOVERY_SUFFIX
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.files import way_out
 from coreos_kit.ops.listening import Listener

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from coreos_kit.errors import KitError, Refused
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import LoadBalancer, Service
+from coreos_kit.model.services import LoadBalancer, Service
 from coreos_kit.ops.files import read_text_inside, way_out
 from coreos_kit.units.ownership import owner_of
 

@@ -8,7 +8,7 @@ from coreos_kit.chain import container_name
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import HealthKind, LoadBalancer, Service, Watcher
+from coreos_kit.model.services import HealthKind, LoadBalancer, Service, Watcher
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import listening_address
 from coreos_kit.parallel import on_each

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from coreos_kit.balancer.pool import parse_networks, pool_of
-from coreos_kit.model.project import LoadBalancer
+from coreos_kit.model.services import LoadBalancer
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import Pool, read_pools
 

@@ -6,7 +6,8 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Plan, Step
-from coreos_kit.model.project import Cluster, Service
+from coreos_kit.model.project import Cluster
+from coreos_kit.model.services import Service
 from coreos_kit.ops.coming import Places
 from coreos_kit.ops.ledger import Ledger
 from coreos_kit.ops.wave import Wave

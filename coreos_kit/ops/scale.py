@@ -15,7 +15,8 @@ from coreos_kit.config.editing import KeyPath, NotEditable, resized
 from coreos_kit.config.findings import nearest
 from coreos_kit.config.lines import shown
 from coreos_kit.errors import Refused, UsageError
-from coreos_kit.model.project import Cluster, Project, Service
+from coreos_kit.model.project import Cluster, Project
+from coreos_kit.model.services import Service
 from coreos_kit.ops.files import way_out, write_atomically
 from coreos_kit.ops.link import LinkChanges, apply_links, plan_links
 from coreos_kit.ops.render import RenderChanges, apply_render, plan_render

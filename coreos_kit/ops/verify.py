@@ -12,7 +12,8 @@ from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine
 from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
-from coreos_kit.model.project import Bind, Cluster, HealthKind, LoadBalancer, Service
+from coreos_kit.model.project import Cluster
+from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service
 from coreos_kit.ops.holding import try_read_holding
 from coreos_kit.ops.releases import read_history
 from coreos_kit.ops.session import Session

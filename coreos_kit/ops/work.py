@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
-from coreos_kit.model.project import Service
+from coreos_kit.model.services import Service
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.pools import Pools

@@ -8,7 +8,8 @@ from coreos_kit.errors import Refused
 from coreos_kit.model.cluster import Observation, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Downtime, Plan, Step, UnitKind, Verb
-from coreos_kit.model.project import Cluster, Watcher
+from coreos_kit.model.project import Cluster
+from coreos_kit.model.services import Watcher
 from coreos_kit.planning.waits import longest_stop_s
 
 Place = tuple[UnitName, str]  # a unit on a machine

@@ -11,7 +11,7 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Step, UnitChange, UnitKind, Verb
-from coreos_kit.model.project import DISCOVERY_SUFFIX
+from coreos_kit.model.services import DISCOVERY_SUFFIX
 from coreos_kit.planning.placing import Placed
 from coreos_kit.planning.turns import Run, in_turn
 from coreos_kit.ports import Change

@@ -13,7 +13,8 @@ from coreos_kit.chain import container_name
 from coreos_kit.errors import CommandFailed, KitError, Unreachable
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedContainer, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, EtcdApi, Registration
+from coreos_kit.model.project import Cluster, EtcdApi
+from coreos_kit.model.services import Registration
 from coreos_kit.ports import Change, Check, Glance, Probe, ProbeOrder, UnitOutcome
 from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.units.ownership import owner_of

@@ -1,6 +1,6 @@
 """[X-Fleet] as the configuration wants it."""
 
-from coreos_kit.model.project import Requirements
+from coreos_kit.model.services import Requirements
 from coreos_kit.units import escape
 
 Line = tuple[str, str]  # an option and its value

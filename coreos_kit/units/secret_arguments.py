@@ -1,6 +1,7 @@
 """How units name the secret files of their machine: by path, never by content."""
 
-from coreos_kit.model.project import Cluster, Project, Service
+from coreos_kit.model.project import Cluster, Project
+from coreos_kit.model.services import Service
 from coreos_kit.units.secret_files import ETCD, LOGINS, REGISTRY, env_file, folder
 
 _ETCD_FILES = "/etc/coreos-kit/etcd"  # inside the balancer's container

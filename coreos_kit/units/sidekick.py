@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 from coreos_kit.model.profile import Profile
-from coreos_kit.model.project import EtcdApi, EtcdSettings, Health, HealthKind, KeyForm, Registration
+from coreos_kit.model.project import EtcdApi, EtcdSettings
+from coreos_kit.model.services import Health, HealthKind, KeyForm, Registration
 from coreos_kit.units.escape import shell_word
 from coreos_kit.units.secret_files import CA, CERT, KEY, LOGIN
 

@@ -8,14 +8,8 @@ from coreos_kit.model.image_names import fully_qualified
 from coreos_kit.model.lab import LAB_NETWORKS
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import Dependency, Profile
-from coreos_kit.model.project import (
-    Bind,
-    Cluster,
-    HealthKind,
-    LoadBalancer,
-    Project,
-    Service,
-)
+from coreos_kit.model.project import Cluster, Project
+from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service
 from coreos_kit.units import escape, secret_files, sidekick
 from coreos_kit.units.placing import sidekick_x_fleet_lines, x_fleet_lines
 from coreos_kit.units.secret_arguments import etcd_arguments, login_variable, secret_arguments

@@ -17,7 +17,7 @@ from coreos_kit.config.findings import Findings, Place
 from coreos_kit.errors import InvalidConfig, KitError
 from coreos_kit.model.chain import LinkName
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import Health, LoadBalancer, Registration, Rollout, Service
+from coreos_kit.model.services import Health, LoadBalancer, Registration, Rollout, Service
 from coreos_kit.ops.build_context import build_context
 from coreos_kit.ops.hooks import FOLDER, HookName
 from coreos_kit.units.values import extra_values

@@ -22,17 +22,8 @@ from coreos_kit.balancer.etcd import EtcdV2, EtcdV3
 from coreos_kit.balancer.wire import Unreachable
 from coreos_kit.model.plan import UnitKind
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import (
-    Cluster,
-    DriverKind,
-    EtcdApi,
-    EtcdSettings,
-    Health,
-    HealthKind,
-    Project,
-    Registration,
-    Service,
-)
+from coreos_kit.model.project import Cluster, DriverKind, EtcdApi, EtcdSettings, Project
+from coreos_kit.model.services import Health, HealthKind, Registration, Service
 from coreos_kit.testing.exec_line import exec_argv
 from coreos_kit.testing.servers import ETCD, EtcdServer, make_certificates, running_etcd, wait_until
 from coreos_kit.units.render import desired_units

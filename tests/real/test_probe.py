@@ -14,7 +14,7 @@ import pytest
 from coreos_kit.adapters import probe
 from coreos_kit.adapters.local import LocalRunner
 from coreos_kit.adapters.probe import MachineProber
-from coreos_kit.model.project import HealthKind
+from coreos_kit.model.services import HealthKind
 from coreos_kit.ports import Check, Probe, ProbeOrder
 
 if TYPE_CHECKING:

@@ -21,17 +21,8 @@ import pytest
 
 from coreos_kit.model.plan import UnitKind
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import (
-    Cluster,
-    DriverKind,
-    EtcdApi,
-    EtcdSettings,
-    Health,
-    HealthKind,
-    Project,
-    Registration,
-    Service,
-)
+from coreos_kit.model.project import Cluster, DriverKind, EtcdApi, EtcdSettings, Project
+from coreos_kit.model.services import Health, HealthKind, Registration, Service
 from coreos_kit.testing.exec_line import exec_argv
 from coreos_kit.units.render import desired_units
 from coreos_kit.units.unit_file import UnitFile

@@ -14,7 +14,7 @@ from coreos_kit.adapters.archive import files_of
 from coreos_kit.adapters.scripts import script
 from coreos_kit.chain import container_name
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import HealthKind
+from coreos_kit.model.services import HealthKind
 from coreos_kit.ports import Change, Check, ProbeOrder, UnitOutcome
 from coreos_kit.testing.cluster import FakeCluster, FakeMachine
 from coreos_kit.testing.runner import Answer, FakeRunner

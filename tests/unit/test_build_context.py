@@ -12,7 +12,8 @@ import pytest
 
 from coreos_kit.config import load_project
 from coreos_kit.errors import InvalidConfig, UsageError
-from coreos_kit.model.project import Cluster, Confd, LoadBalancer, Project, Watcher
+from coreos_kit.model.project import Cluster, Project
+from coreos_kit.model.services import Confd, LoadBalancer, Watcher
 from coreos_kit.ops import images
 from coreos_kit.ops.build_context import build_context
 from coreos_kit.testing.images import FakeBuilder

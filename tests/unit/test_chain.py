@@ -20,14 +20,12 @@ from coreos_kit.model.ghosts import Ghost, GhostKind
 from coreos_kit.model.holding import Holding, Mark
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import (
-    Cluster,
-    DriverKind,
+from coreos_kit.model.project import Cluster, DriverKind, MachineEntry
+from coreos_kit.model.services import (
     Health,
     HealthKind,
     KeyForm,
     LoadBalancer,
-    MachineEntry,
     Registration,
     Requirements,
     Service,

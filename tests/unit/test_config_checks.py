@@ -7,7 +7,8 @@ import pytest
 
 from coreos_kit.config import parse_project
 from coreos_kit.errors import InvalidConfig
-from coreos_kit.model.project import HealthKind, Project
+from coreos_kit.model.project import Project
+from coreos_kit.model.services import HealthKind
 
 WEB = """
 [project]

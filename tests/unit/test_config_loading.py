@@ -6,23 +6,20 @@ import pytest
 from coreos_kit.config import load_project, parse_project
 from coreos_kit.errors import InvalidConfig
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import (
+from coreos_kit.model.project import DriverKind, EtcdApi, EtcdSettings, MachineEntry
+from coreos_kit.model.secret import RegistryLogin, SecretSource
+from coreos_kit.model.services import (
     Bind,
-    DriverKind,
-    EtcdApi,
-    EtcdSettings,
     Health,
     HealthKind,
     KeyForm,
     LoadBalancer,
-    MachineEntry,
     Registration,
     Requirements,
     Rollout,
     Service,
     Watcher,
 )
-from coreos_kit.model.secret import RegistryLogin, SecretSource
 
 CHECKOUT = Path(__file__).parents[2]
 

@@ -11,7 +11,8 @@ from coreos_kit.errors import CommandFailed, DeployFailed, Interrupted, KitError
 from coreos_kit.model.chain import State
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.project import Cluster, HealthKind, MachineEntry
+from coreos_kit.model.project import Cluster, MachineEntry
+from coreos_kit.model.services import HealthKind
 from coreos_kit.ops.deploy import DeployOptions, DeployResult, check, deploy
 from coreos_kit.ops.plan import Prepared, prepare
 from coreos_kit.ops.render import read_sources

@@ -21,17 +21,8 @@ from coreos_kit.model.ghosts import DeleteKey, Ghost, GhostKind, RemoveContainer
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, UnitKind
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import (
-    Cluster,
-    DriverKind,
-    EtcdApi,
-    EtcdSettings,
-    KeyForm,
-    LoadBalancer,
-    MachineEntry,
-    Registration,
-    Service,
-)
+from coreos_kit.model.project import Cluster, DriverKind, EtcdApi, EtcdSettings, MachineEntry
+from coreos_kit.model.services import KeyForm, LoadBalancer, Registration, Service
 from coreos_kit.ports import Probe, WatcherWord
 from coreos_kit.units.stamp import stamped
 

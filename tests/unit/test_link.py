@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from coreos_kit.errors import KitError, Refused
-from coreos_kit.model.project import LoadBalancer, Registration, Service
+from coreos_kit.model.services import LoadBalancer, Registration, Service
 from coreos_kit.ops.link import LinkChanges, apply_links, plan_links
 
 LINKS = {

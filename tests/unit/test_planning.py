@@ -10,7 +10,8 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit, Plan, UnitKind
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Registration, Requirements, Service
+from coreos_kit.model.project import Cluster, DriverKind, MachineEntry
+from coreos_kit.model.services import Registration, Requirements, Service
 from coreos_kit.planning import PlanOptions, change_of, plan
 from coreos_kit.testing.cluster import FakeCluster
 

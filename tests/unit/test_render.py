@@ -12,18 +12,8 @@ from coreos_kit.config.loading import load_project
 from coreos_kit.errors import InvalidUnit
 from coreos_kit.model.plan import UnitKind
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import (
-    Bind,
-    Cluster,
-    EtcdApi,
-    EtcdSettings,
-    Health,
-    HealthKind,
-    KeyForm,
-    Project,
-    Registration,
-    Requirements,
-)
+from coreos_kit.model.project import Cluster, EtcdApi, EtcdSettings, Project
+from coreos_kit.model.services import Bind, Health, HealthKind, KeyForm, Registration, Requirements
 from coreos_kit.testing.exec_line import exec_argv
 from coreos_kit.units import sidekick
 from coreos_kit.units.lint import Severity, lint_units

@@ -9,7 +9,8 @@ from coreos_kit.errors import DeployFailed, KitError, Refused, RolledBack, Unrea
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
-from coreos_kit.model.project import EtcdSettings, Rollout
+from coreos_kit.model.project import EtcdSettings
+from coreos_kit.model.services import Rollout
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.deploy import DeployOptions, check, deploy
 from coreos_kit.ops.listening import Listener

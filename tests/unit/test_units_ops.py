@@ -8,7 +8,8 @@ import pytest
 from coreos_kit.errors import KitError, PartialFailure, TimedOut, Unreachable
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project, Registration, Service
+from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
+from coreos_kit.model.services import Registration, Service
 from coreos_kit.ops.restarting import restart
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.units import destroy, find, matches, start, stop, with_sidekicks

@@ -6,7 +6,7 @@ import pytest
 
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitChange, Verb
-from coreos_kit.model.project import LoadBalancer, Registration, Rollout
+from coreos_kit.model.services import LoadBalancer, Registration, Rollout
 from coreos_kit.planning.waits import longest_stop_s, waits_s
 from tests.unit.test_planning import cluster_of
 
