@@ -97,6 +97,20 @@ class Cluster:
         """Return the service of that name, if there is one."""
         return next((service for service in self.services if service.name == name), None)
 
+    def sidekick_of(self, unit: UnitName) -> UnitName | None:
+        """Return the sidekick of a service's main unit, configured or not; any other unit has none."""
+        for service in self.services:
+            if service.sidekick and unit.is_instance and unit.template == service.template:
+                return service.sidekick.instantiate(unit.instance or "")
+        return None
+
+    def main_of(self, unit: UnitName) -> UnitName:
+        """Return the unit that a sidekick belongs to, configured or not; any other unit is its own."""
+        for service in self.services:
+            if unit.is_instance and unit.template == service.sidekick:
+                return service.template.instantiate(unit.instance or "")
+        return unit
+
 
 @dataclass(frozen=True, slots=True)
 class Project:

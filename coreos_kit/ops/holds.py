@@ -72,7 +72,7 @@ def start_again(session: Session, patterns: Sequence[str]) -> Held:
 def restart_unless_held(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
     """Restart units; refuse what is held, and its sidekick. Without etcd nothing is known to be."""
     holding, _ = try_read_holding(session)
-    mains = {unit.name: _main_of(session, unit.name) for unit in units}
+    mains = {unit.name: session.cluster.main_of(unit.name) for unit in units}
     held = sorted(name for name, main in mains.items() if main in holding.held)
     if held:
         main = mains[held[0]]
@@ -105,7 +105,7 @@ def _release(session: Session, patterns: Sequence[str]) -> tuple[tuple[UnitName,
 
 def _without_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> list[ObservedUnit]:
     """Leave out the sidekicks of units that are there, too; refuse one alone: its unit would start it."""
-    mains = {unit.name: _main_of(session, unit.name) for unit in units}
+    mains = {unit.name: session.cluster.main_of(unit.name) for unit in units}
     alone = sorted(name for name, main in mains.items() if main not in mains)
     if alone:
         raise UsageError(
@@ -115,19 +115,8 @@ def _without_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> list[
     return [unit for unit in units if mains[unit.name] == unit.name]
 
 
-def _main_of(session: Session, name: UnitName) -> UnitName:
-    """Return the unit that a sidekick belongs to, configured or not; any other unit is its own."""
-    for service in session.cluster.services:
-        if name.is_instance and name.template == service.sidekick:
-            return service.template.instantiate(name.instance or "")
-    return name
-
-
 def _is_started(session: Session, name: UnitName, patterns: Sequence[str]) -> bool:
     """Whether a held unit is meant by a name as it is typed, or its sidekick, which would start it."""
-    sidekicks = [
-        service.sidekick.instantiate(name.instance or "")
-        for service in session.cluster.services
-        if service.sidekick and name.is_instance and name.template == service.template
-    ]
-    return any(matches(pattern, unit) for pattern in patterns for unit in (name, *sidekicks))
+    sidekick = session.cluster.sidekick_of(name)
+    pair = (name, sidekick) if sidekick else (name,)
+    return any(matches(pattern, unit) for pattern in patterns for unit in pair)

@@ -106,12 +106,7 @@ def destroy(session: Session, units: Sequence[ObservedUnit]) -> UnitsResult:
 
 def with_sidekicks(session: Session, units: Sequence[ObservedUnit]) -> tuple[ObservedUnit, ...]:
     """Add the sidekicks of main units: destroying one without the other would leave half a pair."""
-    names = {
-        service.sidekick.instantiate(unit.name.instance or "")
-        for unit in units
-        for service in session.cluster.services
-        if service.sidekick and unit.name.is_instance and unit.name.template == service.template
-    }
+    names = {sidekick for unit in units if (sidekick := session.cluster.sidekick_of(unit.name))}
     if not names:
         return tuple(units)
     observed = session.driver.observe([])
