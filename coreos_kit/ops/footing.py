@@ -1,12 +1,12 @@
 """What a plan stands on: each machine's boot, and each unit's text. Looked at again before a step begins."""
 
-import hashlib
 from collections.abc import Mapping
 
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
+from coreos_kit.planning.recording import digest
 from coreos_kit.ports import Glance, Progress
 
 
@@ -27,8 +27,9 @@ class Footing:
     def look(self, step: Step, glance: Glance) -> None:
         """Raise `KitError` for a unit that somebody has changed; a reboot that left it as it was is said."""
         if self._texts is not None:
-            for unit, digest in glance.digests.items():
-                if digest != digest_of(self._texts.get((step.machine, unit))):
+            for unit, found in glance.digests.items():
+                text = self._texts.get((step.machine, unit))
+                if found != ("" if text is None else digest(text)):
                     raise KitError(
                         f"{step.machine}: {unit} is not as it was when the plan was made",
                         hint="Somebody has changed it since. Run deploy again: it plans from what stands.",
@@ -42,8 +43,3 @@ class Footing:
                 f"{step.machine} has been booted again since the plan was made; its units are as planned"
             )
         self._boots[step.machine] = glance.boot_id
-
-
-def digest_of(text: str | None) -> str:
-    """Return the sha256 of a unit's file; "" for none."""
-    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

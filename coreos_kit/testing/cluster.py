@@ -1,42 +1,21 @@
-"""A cluster in memory that keeps the promises of the driver, the engine, the prober and the etcd store.
+"""A cluster in memory that keeps the promises of the driver, the prober and the etcd store.
 
 Sidekicks register when they start and deregister when they stop, the balancer follows at once; nothing else
 happens by itself. What it claims is shown on real machines by the contract suites.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from coreos_kit.chain import container_name
-from coreos_kit.errors import CommandFailed, KitError, Unreachable
-from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedContainer, ObservedMachine, ObservedUnit
+from coreos_kit.errors import KitError, Unreachable
+from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, EtcdApi
 from coreos_kit.model.services import Registration
 from coreos_kit.ports import Change, Check, Glance, Probe, ProbeOrder, UnitOutcome
 from coreos_kit.testing.etcd import FakeEtcdStore
-from coreos_kit.units.ownership import owner_of
-
-
-@dataclass(slots=True)
-class FakeMachine:
-    """One machine: its files, and which of its units are active."""
-
-    name: str
-    machine_id: str
-    private_ip: str
-    public_ip: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
-    files: dict[UnitName, str] = field(default_factory=dict)
-    active: set[UnitName] = field(default_factory=set)
-    environment: str | None = None
-    is_down: bool = False
-    started: dict[UnitName, str] = field(default_factory=dict)  # the text that each was started from
-    strays: list[ObservedContainer] = field(default_factory=list)  # containers that no unit runs
-    held_out: set[UnitName] = field(default_factory=set)  # sidekicks that run and stay out of etcd
-    boot_id: str = "b" * 8
+from coreos_kit.testing.machine import FakeMachine
 
 
 @dataclass(slots=True)
@@ -102,7 +81,7 @@ class FakeCluster:
         """See `ports.ClusterDriver.observe`."""
         del names  # a machine in memory has no units but the kit's and those that a test put there
         return Observation(
-            {machine.name: _snapshot(machine) for machine in self.machines.values() if not machine.is_down},
+            {machine.name: machine.snapshot() for machine in self.machines.values() if not machine.is_down},
             {
                 machine.name: Unreachable(f"{machine.name} does not answer", machine=machine.name)
                 for machine in self.machines.values()
@@ -123,7 +102,7 @@ class FakeCluster:
         for verb, names in asked.items():
             if names:
                 self.log.append(f"{machine.name}: {verb} {' '.join(str(name) for name in names)}")
-        machine.active -= {*change.stop, *self._bound_to(machine, change.stop)}
+        machine.active -= {*change.stop, *machine.bound_to(change.stop)}
         machine.held_out &= machine.active
         for name in change.remove:
             machine.files.pop(name, None)
@@ -134,7 +113,7 @@ class FakeCluster:
         came = {name for name in change.start if name in machine.files and self._comes_up(machine, name)}
         machine.started |= {name: machine.files[name] for name in came - machine.active}
         machine.active |= came
-        return tuple(_outcome(machine, name) for name in (*change.stop, *change.remove, *change.start))
+        return tuple(machine.outcome(name) for name in (*change.stop, *change.remove, *change.start))
 
     def apply_all(
         self, changes: Sequence[Change], *, timeout_s: int = 300
@@ -149,7 +128,7 @@ class FakeCluster:
         """See `ports.ClusterDriver.wait_until_up`."""
         del checks, timeout_s
         there = self._up(machine)
-        return tuple(_outcome(there, name) for name in units), all(name in there.active for name in units)
+        return tuple(there.outcome(name) for name in units), all(name in there.active for name in units)
 
     def hold_out(self, machine: str, sidekicks: Sequence[UnitName], look_at: Sequence[UnitName]) -> Glance:
         """See `ports.ClusterDriver.hold_out`."""
@@ -157,7 +136,7 @@ class FakeCluster:
         if sidekicks:
             self.log.append(f"{machine}: hold out {' '.join(map(str, sidekicks))}")
         there.held_out |= there.active.intersection(sidekicks)
-        return Glance(there.boot_id, {name: _digest(there.files.get(name)) for name in look_at})
+        return Glance(there.boot_id, {name: there.digest(name) for name in look_at})
 
     def let_in(self, machine: str, sidekicks: Sequence[UnitName]) -> None:
         """See `ports.ClusterDriver.let_in`."""
@@ -247,16 +226,6 @@ class FakeCluster:
     def _comes_up(self, machine: FakeMachine, name: UnitName) -> bool:
         return name not in self.broken and not (self.broken_text and self.broken_text in machine.files[name])
 
-    def _bound_to(self, machine: FakeMachine, stopped: Sequence[UnitName]) -> set[UnitName]:
-        """Sidekicks go with their units, as BindsTo= has it."""
-        return {
-            name
-            for name in machine.active
-            for main in stopped
-            if f"BindsTo={main.prefix}@%i.{main.type}" in machine.files.get(name, "")
-            and name.instance == main.instance
-        }
-
     def _attempt(self, change: Change) -> tuple[UnitOutcome, ...] | KitError:
         try:
             return self.apply(change)
@@ -270,32 +239,6 @@ class FakeCluster:
         return machine
 
 
-@dataclass(frozen=True, slots=True)
-class FakeEngine:
-    """`ports.Engine` of one machine of a `FakeCluster`."""
-
-    cluster: FakeCluster
-    machine: str
-
-    def pull(self, reference: str) -> str:
-        """See `ports.Engine.pull`."""
-        if self.cluster.machines[self.machine].is_down:
-            raise Unreachable(f"{self.machine} does not answer", machine=self.machine)
-        name, _, digest = reference.partition("@")
-        if digest:
-            self.cluster.log.append(f"{self.machine}: pull {name}")
-            return digest
-        if name not in self.cluster.images:
-            raise CommandFailed(f"{self.machine}: can't pull {name}: not found", machine=self.machine)
-        return self.cluster.images[name]
-
-    def remove_container(self, container_id: str) -> None:
-        """See `ports.Engine.remove_container`."""
-        machine = self.cluster.machines[self.machine]
-        machine.strays = [stray for stray in machine.strays if stray.id != container_id]
-        self.cluster.log.append(f"{self.machine}: remove container {container_id}")
-
-
 def _entry(registration: Registration, machine: FakeMachine, sidekick: UnitName) -> EtcdEntry:
     instance = sidekick.instance or ""
     return EtcdEntry(
@@ -303,48 +246,4 @@ def _entry(registration: Registration, machine: FakeMachine, sidekick: UnitName)
         f"{machine.private_ip}:{instance}",
         registration.ttl_s,
         registration.ttl_s,
-    )
-
-
-def _snapshot(machine: FakeMachine) -> ObservedMachine:
-    units = []
-    active = sorted(machine.active)
-    for name, text in sorted(machine.files.items()):
-        owner = owner_of(text)
-        state = ("active", "running") if name in machine.active else ("inactive", "dead")
-        units.append(
-            ObservedUnit(
-                name, machine.name, text, "loaded", *state, f"/etc/systemd/system/{name}",
-                project=owner.project, service=owner.service,
-                is_older_than_file=machine.started.get(name) != text,
-            )
-        )  # fmt: skip
-    return ObservedMachine(
-        name=machine.name,
-        machine_id=machine.machine_id,
-        boot_id=machine.boot_id,
-        private_ip=machine.private_ip,
-        public_ip=machine.public_ip,
-        metadata=machine.metadata,
-        units=tuple(units),
-        containers=(
-            *(ObservedContainer(container_name(name), "c", "running", "", "") for name in active),
-            *machine.strays,
-        ),
-        environment=machine.environment,
-    )
-
-
-def _digest(text: str | None) -> str:
-    return "" if text is None else hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _outcome(machine: FakeMachine, name: UnitName) -> UnitOutcome:
-    is_active = name in machine.active
-    return UnitOutcome(
-        name,
-        machine.name,
-        "active" if is_active else "inactive",
-        "running" if is_active else "dead",
-        "success",
     )

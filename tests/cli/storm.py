@@ -182,7 +182,7 @@ class Storm:
             machine.boot_id = f"{machine.boot_id}*"
             machine.held_out.clear()
             machine.active = set(machine.files)
-            machine.active -= self._site.broken | self._site._bound_to(machine, [*self._site.broken])
+            machine.active -= self._site.broken | machine.bound_to([*self._site.broken])
             machine.started = dict(machine.files)
 
     def _serving(self) -> set[str]:

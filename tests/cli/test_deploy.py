@@ -12,7 +12,7 @@ from coreos_kit.errors import CommandFailed, KitError, TimedOut, Unreachable
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change, UnitOutcome
-from coreos_kit.testing.cluster import FakeEngine
+from coreos_kit.testing.engine import FakeEngine
 from coreos_kit.testing.runner import Answer, FakeRunner
 from tests.cli.conftest import APACHE, NGINX, Kit
 

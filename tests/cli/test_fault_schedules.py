@@ -12,8 +12,8 @@ from coreos_kit.cli import wiring
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.project import Cluster, MachineEntry
 from coreos_kit.model.secret import Secret
-from coreos_kit.testing.cluster import FakeMachine
 from coreos_kit.testing.etcd import FakeEtcdStore
+from coreos_kit.testing.machine import FakeMachine
 from coreos_kit.testing.machine_files import FakeMachineFiles
 from coreos_kit.units import templating
 from coreos_kit.units.templating import Templates

@@ -11,7 +11,7 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.lock import Holder
 from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change, UnitOutcome
-from coreos_kit.testing.cluster import FakeEngine
+from coreos_kit.testing.engine import FakeEngine
 from tests.cli import conftest
 from tests.cli.conftest import APACHE, Kit
 

@@ -16,7 +16,8 @@ from coreos_kit.chain import container_name
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.services import HealthKind
 from coreos_kit.ports import Change, Check, ProbeOrder, UnitOutcome
-from coreos_kit.testing.cluster import FakeCluster, FakeMachine
+from coreos_kit.testing.cluster import FakeCluster
+from coreos_kit.testing.machine import FakeMachine
 from coreos_kit.testing.runner import Answer, FakeRunner
 
 _VERBS = ("--stop", "--remove", "--write", "--start")
