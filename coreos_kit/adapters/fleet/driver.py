@@ -1,16 +1,15 @@
 """The fleet driver: fleetctl on one machine of the cluster, systemd's own word from the others."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from coreos_kit.adapters.answers import Line, understood
-from coreos_kit.adapters.fleet.explain import why_nowhere
 from coreos_kit.adapters.fleet.gateway import Gateway, NoFleetError
 from coreos_kit.adapters.fleet.lists import registry_of, states_of
 from coreos_kit.adapters.fleet.order import Order, order_of
+from coreos_kit.adapters.fleet.outcomes import End, Up, end_of, failure_of, ids_of, outcomes_of, places_of
 from coreos_kit.adapters.fleet.sight import (
-    PENDING,
     Sight,
     names_of,
     observation_of,
@@ -30,8 +29,6 @@ from coreos_kit.units.fleet_hash import fleet_hash
 
 OBSERVE_TIMEOUT_S = 60
 APPLY_TIMEOUT_S = 300
-
-_STAGES = frozenset({"stop", "destroy", "submit", "start", "end"})  # at which fleet_apply.sh ends
 
 Applied = tuple[UnitOutcome, ...] | KitError
 Join = Callable[[MachineEntry], None]  # opens the doors to a machine that the configuration doesn't name
@@ -128,17 +125,18 @@ class FleetDriver:
         lines = self._carry_out(order, timeout_s)
         with understood("fleet"):
             sight = self._after(order, lines)
-            said = {line.key: line for line in lines}
-            left = {UnitName.parse(name) for name in said["left"].text().split()}
-            stage, complaint = said["stage"].word(), said["said"].text()
-            if stage not in _STAGES:
-                raise ValueError(f"it ended at {stage!r}")
-        up = self._wait_for_starts(sight, order, timeout_s) if stage in ("end", "start") else {}
-        failure = self._failure(stage, left, sight, complaint, timeout_s)
-        return {
-            **{machine: error for machine, error in written.items() if isinstance(error, KitError)},
-            **{change.machine: self._applied(change, sight, up, left, failure) for change in asked},
+            end = end_of(lines)
+        up = self._wait_for_starts(sight, order, timeout_s) if end.has_asked_all else {}
+        failure = None if end.has_asked_all else self._failure(end, sight, timeout_s)
+        applied: dict[str, Applied] = {
+            machine: error for machine, error in written.items() if isinstance(error, KitError)
         }
+        for change in asked:
+            if failure and end.holds_up(change):
+                applied[change.machine] = failure
+            else:
+                applied[change.machine] = tuple(outcomes_of(change, sight, self._names, up))
+        return applied
 
     def wait_until_up(
         self, machine: str, units: Sequence[UnitName], checks: Sequence[Check], *, timeout_s: int
@@ -186,18 +184,16 @@ class FleetDriver:
             states=states_of(said["units"].text()),
             texts=self._texts,
         )
-        if not self._names or not self._ids_of(self._sight, order.start) <= self._names.keys():
+        if not self._names or not ids_of(self._sight, order.start) <= self._names.keys():
             # There was no look before, or a machine has joined since.
             self._together(self.look(), self.machines.observe(()), ())
         return self._sight
 
-    def _wait_for_starts(
-        self, sight: Sight, order: Order, timeout_s: int
-    ) -> Mapping[tuple[UnitName, str], UnitOutcome]:
+    def _wait_for_starts(self, sight: Sight, order: Order, timeout_s: int) -> Up:
         """Wait, on the machines that fleet chose, until what was started is up or has failed."""
         there: dict[str, list[UnitName]] = {}
         for name in order.start:
-            for machine in self._machines_of(sight, name):
+            for machine in places_of(sight, name, self._names):
                 if machine in self.machines.runners:
                     there.setdefault(machine, []).append(name)
         results = on_each(
@@ -211,35 +207,12 @@ class FleetDriver:
             for outcome in result
         }
 
-    def _ids_of(self, sight: Sight, names: Iterable[UnitName]) -> set[str]:
-        entries = (entry for name in names if (entry := sight.registry.get(name)))
-        return {id_ for entry in entries for id_ in sight.machine_ids(entry)}
-
-    def _machines_of(self, sight: Sight, name: UnitName) -> tuple[str, ...]:
-        return tuple(self._names.get(id_, id_[:8]) for id_ in sorted(self._ids_of(sight, [name])))
-
-    def _failure(
-        self, stage: str, left: Collection[UnitName], sight: Sight, said: str, timeout_s: int
-    ) -> KitError | None:
-        """Say why a change went no further; what was placed nowhere is an outcome, not a failure."""
-        if stage in ("end", "start"):
-            return None
-        first = min(left) if left else None
-        where = self._machines_of(sight, first) if first else ()
-        states = [f"{state.active} ({state.sub})" for state in sight.of(first)] if first else []
-        is_so = f": it is {states[0]}" if states else ""
-        place = f"{where[0]}: " if where else ""
-        what = {
-            "stop": f"{place}{first} does not stop within {timeout_s} s{is_so}",
-            "destroy": f"{place}{first} was destroyed, but is still there after {timeout_s} s{is_so}",
-            "submit": f"fleet did not take {first}",
-        }[stage]
-        journal = self._journal(where[0], first) if where and first else ()
-        return KitError(
-            what,
-            details=[*([] if len(left) < 2 else [f"and {len(left) - 1} more"]), *journal, *said.splitlines()],
-            hint=f"See more: coreos-kit logs {first}",
-        )
+    def _failure(self, end: End, sight: Sight, timeout_s: int) -> KitError:
+        """Ask the machine of the first unit that is left why it is; a machine that is silent says so."""
+        first = end.first_left
+        machine = next(iter(places_of(sight, first, self._names)), "") if first else ""
+        journal = self._journal(machine, first) if machine and first else ()
+        return failure_of(end, sight, machine, journal, timeout_s)
 
     def _journal(self, machine: str, name: UnitName) -> tuple[str, ...]:
         try:
@@ -247,44 +220,3 @@ class FleetDriver:
         except KitError as error:
             return (str(error),)
         return outcomes[0].journal if outcomes else ()
-
-    def _applied(
-        self,
-        change: Change,
-        sight: Sight,
-        up: Mapping[tuple[UnitName, str], UnitOutcome],
-        left: Collection[UnitName],
-        failure: KitError | None,
-    ) -> Applied:
-        if failure and (change.start or _names(change).intersection(left)):
-            return failure
-        return tuple(self._outcomes(change, sight, up))
-
-    def _outcomes(
-        self, change: Change, sight: Sight, up: Mapping[tuple[UnitName, str], UnitOutcome]
-    ) -> Iterator[UnitOutcome]:
-        for name in dict.fromkeys((*change.stop, *change.remove)):
-            if name not in change.start:
-                yield self._at_rest(change, sight, name)
-        for name in change.start:
-            machines = self._machines_of(sight, name)
-            yield from (up.get((name, machine), _unknown(name, machine)) for machine in machines)
-            if not machines:
-                journal = why_nowhere(sight, name, self._names)
-                yield UnitOutcome(name, "", PENDING, "", "", journal)
-
-    def _at_rest(self, change: Change, sight: Sight, name: UnitName) -> UnitOutcome:
-        machine = next(iter(self._machines_of(sight, name)), change.machine)
-        state = next(iter(sight.of(name)), None)
-        if state is None or state.active == "-":
-            return UnitOutcome(name, machine, "inactive", "dead", "success")
-        return UnitOutcome(name, machine, state.active, state.sub, "")
-
-
-def _names(change: Change) -> set[UnitName]:
-    return {*change.stop, *change.remove, *change.write, *change.start}
-
-
-def _unknown(name: UnitName, machine: str) -> UnitOutcome:
-    """Stand for what a machine that fleet chose would not say."""
-    return UnitOutcome(name, machine, "unknown", "", "")
