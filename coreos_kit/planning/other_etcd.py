@@ -1,13 +1,10 @@
 """Balancers that, until they change, follow another etcd than the one in which instances will register."""
 
-import re
 from collections.abc import Iterator, Sequence
 
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitChange, Verb
-
-# What a balancer's unit says of where registrations are: units/values.py.
-_WHERE = re.compile(r"\b(?:HOST_IP|ETCD_(?:API|PORT|PREFIX|SCHEME))=\S+")
+from coreos_kit.units.pool_environment import words_on_etcd
 
 
 def follows_other_etcd(waves: Sequence[Sequence[Step]]) -> frozenset[UnitName]:
@@ -33,4 +30,4 @@ def _replaced(waves: Sequence[Sequence[Step]]) -> Iterator[UnitChange]:
 
 
 def _where(text: str | None) -> frozenset[str]:
-    return frozenset(_WHERE.findall(text or ""))
+    return words_on_etcd(text or "")

@@ -5,13 +5,13 @@ from signal import Signals
 
 from coreos_kit.errors import InvalidUnit
 from coreos_kit.model.image_names import fully_qualified
-from coreos_kit.model.lab import LAB_NETWORKS
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import Dependency, Profile
 from coreos_kit.model.project import Cluster, Project
 from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service
 from coreos_kit.units import escape, secret_files, sidekick
 from coreos_kit.units.placing import sidekick_x_fleet_lines, x_fleet_lines
+from coreos_kit.units.pool_environment import PRIVATE_ADDRESS, pool_environment
 from coreos_kit.units.secret_arguments import etcd_arguments, login_variable, secret_arguments
 
 Values = Mapping[str, object]
@@ -20,8 +20,7 @@ PROJECT_LABEL = "coreos-kit.project"
 UNIT_LABEL = "coreos-kit.unit"
 BALANCER_COMMAND = "/usr/local/bin/confd-watch"
 
-_PRIVATE = "${COREOS_PRIVATE_IPV4}"
-_PUBLIC = "${COREOS_PUBLIC_IPV4}"
+_PUBLIC_ADDRESS = "${COREOS_PUBLIC_IPV4}"
 _DOCKERS_STOP_TIMEOUT_S = 10
 _SYSTEMDS_STOP_LIMIT_S = 90
 # Between the engine's own SIGKILL and systemd's.
@@ -60,9 +59,9 @@ def service_values(project: Project, cluster: Cluster, service: Service) -> Valu
         "wants": [] if strong else [*bases, *sidekicks],
         "after": bases,
         "before": sidekicks,
-        "needed_variables": [_PRIVATE] if publish else [],
+        "needed_variables": [PRIVATE_ADDRESS] if publish else [],
         "container": f"{service.name}.%i",
-        "publish": f" -p {_PRIVATE}:%i:{service.container_port}" if publish else "",
+        "publish": f" -p {PRIVATE_ADDRESS}:%i:{service.container_port}" if publish else "",
         "arguments": arguments,
         "image": escape.argument(image_of(project, profile, service.image)),
         "command": _leading_blank(escape.command(service.command)),
@@ -105,12 +104,14 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
     profile = cluster.profile
     strong = profile.dependency is Dependency.REQUIRES
     bases = [*_etcd_units(cluster), *_engine_units(profile)]
-    address = {Bind.PUBLIC: f"{_PUBLIC}:", Bind.PRIVATE: f"{_PRIVATE}:", Bind.ANY: ""}[balancer.bind]
-    needed = dict.fromkeys([address.removesuffix(":"), _PRIVATE])
+    address = {Bind.PUBLIC: f"{_PUBLIC_ADDRESS}:", Bind.PRIVATE: f"{PRIVATE_ADDRESS}:", Bind.ANY: ""}[
+        balancer.bind
+    ]
+    needed = dict.fromkeys([address.removesuffix(":"), PRIVATE_ADDRESS])
     arguments = [
         *_labels(project),
         *_engine_arguments(profile),
-        *(f"-e {word}" for word in _pool_environment(cluster, balancer)),
+        *(f"-e {word}" for word in pool_environment(cluster, balancer)),
         *etcd_arguments(project, cluster),
         *_container_arguments(balancer.env, balancer.volumes, balancer.run_args),
     ]
@@ -167,40 +168,6 @@ def _stopping(profile: Profile, stop_timeout_s: int, stop_signal: str) -> Values
         "stop_limit_s": stop_limit_s if profile.restart or stop_limit_s > _SYSTEMDS_STOP_LIMIT_S else None,
         "stop_statuses": f"{128 + number} {128 + _SIGKILL}",
     }
-
-
-def _pool_environment(cluster: Cluster, balancer: LoadBalancer) -> list[str]:
-    """Return the words that tell one and the same image which pool it serves."""
-    upstream = cluster.service(balancer.upstream)
-    registration = upstream.registration if upstream else None
-    if upstream is None or registration is None:
-        raise InvalidUnit(
-            f"{balancer.unit_file} has no pool: {balancer.upstream!r} is no service with a registration"
-        )
-    host, port = _etcd_address(cluster)
-    # A lab's network depends on which subnet was free, and rendering must not depend on a running lab.
-    network = LAB_NETWORKS if cluster.lab else cluster.private_network
-    values = {
-        "ETCD_PORT": str(port),
-        "ETCD_API": str(cluster.etcd_api),
-        "ETCD_PREFIX": registration.prefix,
-        "POOL_NETWORK": network,
-        "UPSTREAM_NAME": balancer.upstream,
-        "LISTEN_PORT": str(balancer.port),
-        "RENEW_S": str(registration.renew_s),
-    }
-    return [f"HOST_IP={host}", *(escape.argument(f"{name}={value}") for name, value in values.items())]
-
-
-def _etcd_address(cluster: Cluster) -> tuple[str, int]:
-    """Return where a container finds etcd: on its own machine, or the first of the configured members."""
-    if not cluster.etcd.endpoints:
-        return _PRIVATE, cluster.profile.etcd_port
-    authority = cluster.etcd.endpoints[0].split("://")[-1].split("/")[0]
-    host, colon, port = authority.rpartition(":")
-    if not colon or not port.isdigit():
-        return escape.argument(authority), cluster.profile.etcd_port
-    return escape.argument(host.strip("[]")), int(port)
 
 
 def _container_arguments(
