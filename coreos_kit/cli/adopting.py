@@ -28,12 +28,13 @@ def adopt_command(
     """
     from coreos_kit.cli import show_adopt, wiring
     from coreos_kit.ops.adopt import adopted, project_name, write_workspace
+    from coreos_kit.ops.workspace import render_and_link
 
     with wiring.open_fleet(ctx.obj, ssh or []) as (cluster, driver):
         found = adopted(name, project_name(directory), cluster, driver.observe([]))
     write_workspace(directory, found)
     project = wiring.open_project(replace(ctx.obj, project=directory))
-    wiring.render_and_link(project, project.clusters[name])
+    render_and_link(project, project.clusters[name])
     show_adopt.adopted(ctx.obj, directory, found)
 
 

@@ -1,9 +1,5 @@
 """Which adapter stands behind which port: the only place that knows both."""
 
-import getpass
-import os
-import socket
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -13,7 +9,6 @@ from typing import TYPE_CHECKING
 from coreos_kit.cli.output import say
 from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import UsageError
-from coreos_kit.model.lock import Author
 from coreos_kit.model.profile import COREOS
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
 from coreos_kit.model.secret import Secret
@@ -78,16 +73,6 @@ def unit_sources(project: Project) -> dict[str, str]:
     return read_sources(project.root)
 
 
-def render_and_link(project: Project, cluster: Cluster) -> None:
-    """Write templates/, static/ and instances/ of a workspace."""
-    from coreos_kit.ops.link import apply_links, plan_links
-    from coreos_kit.ops.render import apply_render, plan_render
-
-    apply_render(plan_render(project, cluster))
-    configured = cluster.services + cluster.load_balancers
-    apply_links(project.root, plan_links(project.root, configured, project.unit_instances))
-
-
 @contextmanager
 def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iterator[Session]:
     """Open a cluster for work; everything that was connected is closed at the end."""
@@ -99,6 +84,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     from coreos_kit.adapters.machine_files import SshMachineFiles
     from coreos_kit.adapters.probe import MachineProber
     from coreos_kit.adapters.secrets import SecretReader
+    from coreos_kit.adapters.workstation import SystemClock, author
     from coreos_kit.ops.machine_files import try_registry_login
     from coreos_kit.units.secret_files import folder
 
@@ -143,7 +129,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
             clock=SystemClock(),
             progress=progress,
             run_hook=run_hook,
-            author=_author(),
+            author=author(),
             checkout=GitCheckout(project.root, LocalRunner()),
         )
 
@@ -213,24 +199,8 @@ def open_ssh(settings: Settings, cluster: Cluster) -> "SshMachines":
         cluster.machines,
         connect_timeout_s=CONNECT_TIMEOUT_S,
         accept_new=cluster.accept_new_host_keys,
-        log=_tell if settings.verbose else None,
+        log=say if settings.verbose else None,
     )
-
-
-class SystemClock:
-    """`ports.Clock` of the workstation."""
-
-    def now(self) -> float:
-        """Return the monotonic time."""
-        return time.monotonic()
-
-    def wall(self) -> float:
-        """Return the time of day, in seconds since the epoch."""
-        return time.time()
-
-    def sleep(self, seconds: float) -> None:
-        """Sleep."""
-        time.sleep(seconds)
 
 
 def _driver(
@@ -260,16 +230,3 @@ def _once(opener: Callable[[], EtcdStore]) -> Callable[[], EtcdStore]:
         return opened[0]
 
     return store
-
-
-def _author() -> Author:
-    """Say who this is: behind sudo, whoever called it."""
-    try:
-        owner = os.environ.get("SUDO_USER") or getpass.getuser()
-    except (OSError, KeyError):  # no name for this number
-        owner = f"user {os.getuid()}"
-    return Author(owner, socket.gethostname(), os.getpid())
-
-
-def _tell(line: str) -> None:
-    say(line)

@@ -22,11 +22,11 @@ def init_command(
     Example: coreos-kit init web
     """
     from coreos_kit.cli import show_workspace, wiring
-    from coreos_kit.ops.workspace import init
+    from coreos_kit.ops.workspace import init, render_and_link
 
     written = init(directory)
     project = wiring.open_project(replace(ctx.obj, project=directory))
-    wiring.render_and_link(project, wiring.configured_cluster(ctx.obj, project))
+    render_and_link(project, wiring.configured_cluster(ctx.obj, project))
     show_workspace.initialised(ctx.obj, written)
 
 

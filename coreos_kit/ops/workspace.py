@@ -1,4 +1,4 @@
-"""A new workspace: a copy of the example's sources. What is rendered from them is the caller's next step."""
+"""A new workspace: a copy of the example's sources; and all that is rendered and linked from them."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,7 +7,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from coreos_kit.errors import KitError, Refused
+from coreos_kit.model.project import Cluster, Project
 from coreos_kit.ops.files import way_out, write_atomically
+from coreos_kit.ops.link import apply_links, plan_links
+from coreos_kit.ops.render import apply_render, plan_render
 
 # The same names lie at the root of a checkout and, in a wheel, in coreos_kit/example (see pyproject.toml).
 _SOURCES = ("coreos-kit.toml", "unit_templates", "images")
@@ -54,6 +57,13 @@ def init(target: Path) -> InitResult:
         mode = _PROGRAM if data.startswith(b"#!") else _FILE
         write_atomically(root / name, data, root=root, mode=mode)
     return InitResult(root, missing, tuple(name for name in sources if name in there))
+
+
+def render_and_link(project: Project, cluster: Cluster) -> None:
+    """Write templates/, static/ and instances/ of a workspace. Safe to repeat."""
+    apply_render(plan_render(project, cluster))
+    configured = cluster.services + cluster.load_balancers
+    apply_links(project.root, plan_links(project.root, configured, project.unit_instances))
 
 
 def _example() -> Traversable:
