@@ -60,8 +60,7 @@ def link_command(ctx: typer.Context, check: CheckOpt = False) -> None:
     from coreos_kit.ops.link import apply_links, plan_links
 
     project = wiring.open_project(ctx.obj)
-    cluster = wiring.configured_cluster(ctx.obj, project)
-    changes = plan_links(project.root, cluster.services + cluster.load_balancers, project.unit_instances)
+    changes = plan_links(project, wiring.configured_cluster(ctx.obj, project))
     if not check:
         apply_links(project.root, changes)
     show_workspace.linked(ctx.obj, changes, check=check)

@@ -30,8 +30,7 @@ def _notes(project: Project) -> Iterator[str]:
             what = f"{_listed(files)} {_is(files)} behind the configuration, or edited by hand"
             yield f"{what}; deploy doesn't read such files (coreos-kit render --check --diff)"
     try:
-        configured = cluster.services + cluster.load_balancers
-        changes = plan_links(project.root, configured, project.unit_instances)
+        changes = plan_links(project, cluster)
     except KitError as error:
         yield f"{INSTANCES}/ can't be compared with the configuration: {error}"
     else:

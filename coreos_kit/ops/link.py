@@ -12,7 +12,8 @@ from pathlib import Path
 
 from coreos_kit.errors import KitError, Refused
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import LoadBalancer, Service
+from coreos_kit.model.project import Cluster, Project
+from coreos_kit.model.services import Service
 from coreos_kit.ops.files import read_text_inside, way_out
 from coreos_kit.units.ownership import owner_of
 
@@ -41,15 +42,12 @@ def link_target(name: str) -> str:
     return f"../{TEMPLATES}/{_template(name)}"
 
 
-def plan_links(
-    root: Path,
-    configured: Iterable[Service | LoadBalancer],
-    own: Mapping[UnitName, Sequence[str]] | None = None,
-) -> LinkChanges:
-    """Compare instances/ with what is `configured`, and the workspace's `own` templates; change nothing.
+def plan_links(project: Project, cluster: Cluster) -> LinkChanges:
+    """Compare instances/ with what the cluster runs, and with the workspace's own templates; change nothing.
 
     Raises `Refused`, with every problem, where a link would have to replace what the kit didn't make.
     """
+    root = project.root
     problems = [
         f"{out} leads out of the workspace" for folder in _FOLDERS if (out := way_out(root, root / folder))
     ]
@@ -61,7 +59,7 @@ def plan_links(
     if problems:
         _refuse(problems, root)
     found = _entries(folder)
-    wanted = dict.fromkeys((*_names(configured), *_own_names(own or {})))
+    wanted = dict.fromkeys((*_names(cluster), *_own_names(project.unit_instances)))
     created, unchanged = [], []
     for name in wanted:
         target = found.get(name, "")
@@ -96,9 +94,9 @@ def apply_links(root: Path, changes: LinkChanges) -> None:
         raise KitError(f"{folder} can't be changed: {error.strerror or error}", hint=hint) from error
 
 
-def _names(configured: Iterable[Service | LoadBalancer]) -> Iterator[str]:
+def _names(cluster: Cluster) -> Iterator[str]:
     """Give the names of all instances and sidekicks, in the configured order; a plain balancer has none."""
-    for one in configured:
+    for one in cluster.services + cluster.load_balancers:
         made_of = (one.template, one.sidekick) if isinstance(one, Service) else (one.unit_file,)
         templates = [str(template) for template in made_of if template]
         for instance in one.instances:

@@ -74,7 +74,7 @@ def plan_scale(project: Project, cluster: Cluster, name: str, count: int) -> Sca
         file=project.file,
         text=text,
         rendered=plan_render(changed, default),
-        linked=plan_links(changed.root, default.services + default.load_balancers, changed.unit_instances),
+        linked=plan_links(changed, default),
     )
 
 

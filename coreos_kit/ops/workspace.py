@@ -62,8 +62,7 @@ def init(target: Path) -> InitResult:
 def render_and_link(project: Project, cluster: Cluster) -> None:
     """Write templates/, static/ and instances/ of a workspace. Safe to repeat."""
     apply_render(plan_render(project, cluster))
-    configured = cluster.services + cluster.load_balancers
-    apply_links(project.root, plan_links(project.root, configured, project.unit_instances))
+    apply_links(project.root, plan_links(project, cluster))
 
 
 def _example() -> Traversable:

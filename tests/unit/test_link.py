@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from coreos_kit.errors import KitError, Refused
+from coreos_kit.model.profile import COREOS
+from coreos_kit.model.project import Cluster, DriverKind, Project
 from coreos_kit.model.services import LoadBalancer, Registration, Service
 from coreos_kit.ops.link import LinkChanges, apply_links, plan_links
 
@@ -26,8 +28,15 @@ def links(root: Path) -> dict[str, str]:
     return {path.name: str(path.readlink()) for path in (root / "instances").iterdir() if path.is_symlink()}
 
 
+def plan(root: Path, *configured: Service | LoadBalancer) -> LinkChanges:
+    services = tuple(one for one in configured if isinstance(one, Service))
+    balancers = tuple(one for one in configured if isinstance(one, LoadBalancer))
+    cluster = Cluster("lab", COREOS, DriverKind.SYSTEMD, (), services, balancers)
+    return plan_links(Project(root, "web", "", "", "lab", {"lab": cluster}), cluster)
+
+
 def link(root: Path, *configured: Service | LoadBalancer) -> LinkChanges:
-    changes = plan_links(root, configured)
+    changes = plan(root, *configured)
     apply_links(root, changes)
     return changes
 
@@ -66,7 +75,7 @@ def test_linking_again_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_planning_writes_nothing(tmp_path: Path) -> None:
-    changes = plan_links(tmp_path, [service("7777")])
+    changes = plan(tmp_path, service("7777"))
 
     assert not changes.is_empty
     assert list(tmp_path.iterdir()) == []
@@ -123,7 +132,7 @@ def test_everything_in_the_way_is_refused_at_once_and_nothing_touched(tmp_path: 
     (folder / "apache@9999.service").symlink_to("../templates/apache@.service")
 
     with pytest.raises(Refused) as caught:
-        plan_links(tmp_path, [service("7777", "8888")])
+        plan(tmp_path, service("7777", "8888"))
 
     assert str(caught.value) == "2 things are in the way of instances/; nothing was touched"
     assert caught.value.details == (
@@ -143,7 +152,7 @@ def test_a_folder_that_leads_out_of_the_workspace_is_refused(tmp_path: Path, nam
     (root / name).symlink_to(outside)
 
     with pytest.raises(Refused) as caught:
-        plan_links(root, [service("7777")])
+        plan(root, service("7777"))
 
     assert str(caught.value) == "1 thing is in the way of instances/; nothing was touched"
     assert caught.value.details == (f"{root / name} leads out of the workspace",)
@@ -155,7 +164,7 @@ def test_instances_must_not_be_a_symlink_even_inside(tmp_path: Path) -> None:
     (tmp_path / "instances").symlink_to("deep/down")
 
     with pytest.raises(Refused) as caught:
-        plan_links(tmp_path, [service("7777")])
+        plan(tmp_path, service("7777"))
 
     assert caught.value.details == (f"{tmp_path}/instances is a symlink, and the links in it are relative",)
 
@@ -164,7 +173,7 @@ def test_instances_must_not_be_a_file(tmp_path: Path) -> None:
     (tmp_path / "instances").write_text("")
 
     with pytest.raises(Refused) as caught:
-        plan_links(tmp_path, [service("7777")])
+        plan(tmp_path, service("7777"))
 
     assert caught.value.details == (f"{tmp_path}/instances is not a folder",)
 
@@ -173,7 +182,7 @@ def test_a_folder_swapped_for_a_symlink_after_the_plan_is_not_followed(tmp_path:
     root, outside = tmp_path / "workspace", tmp_path / "outside"
     root.mkdir()
     outside.mkdir()
-    changes = plan_links(root, [service("7777")])
+    changes = plan(root, service("7777"))
     (root / "instances").symlink_to(outside)
 
     with pytest.raises(KitError, match="can't be changed"):
@@ -183,7 +192,7 @@ def test_a_folder_swapped_for_a_symlink_after_the_plan_is_not_followed(tmp_path:
 
 
 def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:
-    changes = plan_links(tmp_path, [service("7777", "8888")])
+    changes = plan(tmp_path, service("7777", "8888"))
 
     apply_links(tmp_path, changes)
     apply_links(tmp_path, changes)
@@ -192,7 +201,7 @@ def test_two_runs_at_once_do_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_file_that_appears_after_the_plan_is_not_replaced(tmp_path: Path) -> None:
-    changes = plan_links(tmp_path, [service("7777", "8888")])
+    changes = plan(tmp_path, service("7777", "8888"))
     (tmp_path / "instances").mkdir()
     (tmp_path / "instances" / "apache@8888.service").write_text("by hand")
 
@@ -204,7 +213,7 @@ def test_a_file_that_appears_after_the_plan_is_not_replaced(tmp_path: Path) -> N
 
 def test_a_link_changed_after_the_plan_is_not_removed(tmp_path: Path) -> None:
     link(tmp_path, service("7777", registered=False))
-    changes = plan_links(tmp_path, [])
+    changes = plan(tmp_path)
     (tmp_path / "instances" / "apache@7777.service").unlink()
     (tmp_path / "instances" / "apache@7777.service").symlink_to("elsewhere")
 
