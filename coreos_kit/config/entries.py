@@ -42,10 +42,6 @@ class Entry:
         places = (self.base.at(*keys), self.override.at(*keys))
         return all(place.findings.is_sound(place.path) for place in places)
 
-    def are_sound(self, *keys: str) -> bool:
-        """Whether all of several keys are sound."""
-        return all(self.is_sound(key) for key in keys)
-
 
 def entry(name: str, base: Fields, overridden: Fields, *, at: Place, override_at: Place) -> Entry:
     """Lay a cluster's override over a service or balancer."""

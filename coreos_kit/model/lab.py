@@ -42,13 +42,8 @@ class Lab:
 
     @property
     def private_network(self) -> str:
-        """The half of the subnet that holds the private addresses: what `network.private` is set to."""
+        """The half that holds the private addresses; the other stands in for the Internet's side."""
         return f"10.132.{self.number}.0/25"
-
-    @property
-    def public_network(self) -> str:
-        """The half of the subnet that stands in for the Internet's side."""
-        return f"10.132.{self.number}.128/25"
 
     @property
     def gateway(self) -> str:

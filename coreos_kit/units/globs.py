@@ -30,11 +30,6 @@ def literal_prefix(pattern: str) -> str:
     return pattern[: meta.start()] if meta else pattern
 
 
-def is_literal(pattern: str) -> bool:
-    """Tell whether the pattern can only match itself."""
-    return _META.search(pattern) is None
-
-
 @lru_cache(maxsize=16384)
 def compiled(pattern: str) -> re.Pattern[str]:
     """Translate the pattern to a regular expression, to be used with `fullmatch`."""

@@ -88,24 +88,10 @@ class UnitFile:
         """Return every value given to a key, the empty ones included."""
         return tuple(option.value for option in self.options(section) if option.name == name)
 
-    def effective_values(self, section: str, name: str) -> tuple[str, ...]:
-        """Return the values that count where the key is a list: an empty one drops those before it."""
-        values = self.values(section, name)
-        since_reset = max((i + 1 for i, value in enumerate(values) if not value), default=0)
-        return values[since_reset:]
-
     def value(self, section: str, name: str) -> str | None:
         """Return the value that counts where the key is no list, the last one; None without any."""
         values = self.values(section, name)
         return values[-1] if values else None
-
-    def with_option(self, section: str, name: str, value: str) -> Self:
-        """Add an assignment at the end of the section; a missing section is added to the end of the file."""
-        blocks = [block for block in self._blocks if block.section == section]
-        if not blocks:
-            return self.with_section(section, [(name, value)])
-        head = _closed(self.text[: blocks[-1].end])
-        return self.parse(head + _assignment(name, value) + self.text[blocks[-1].end :])
 
     def with_section(self, section: str, options: Iterable[tuple[str, str]]) -> Self:
         """Make these the section's only assignments, where it stands or at the end; safe to repeat."""

@@ -75,11 +75,10 @@ def test_what_systemd_forgives_is_forgiven(text: str) -> None:
     assert unit.problems == ()
 
 
-def test_an_empty_value_resets_a_list() -> None:
+def test_an_empty_value_is_a_value() -> None:
     unit = UnitFile.parse("[Service]\nExecStart=a\nExecStart=\nExecStart=b\nExecStart=c\n")
 
     assert unit.values("Service", "ExecStart") == ("a", "", "b", "c")
-    assert unit.effective_values("Service", "ExecStart") == ("b", "c")
 
 
 def test_what_systemd_complains_of_is_named_with_its_line() -> None:
@@ -93,19 +92,13 @@ def test_what_systemd_complains_of_is_named_with_its_line() -> None:
     )
 
 
-def test_an_option_is_added_at_the_end_of_its_section() -> None:
-    unit = UnitFile.parse("[Unit]\nA=1\n# about B\n\n[Service]\nB=2").with_option("Unit", "C", "3")
+def test_a_new_section_goes_to_the_end() -> None:
+    new = [("B", "2")]
 
-    assert str(unit) == "[Unit]\nA=1\nC=3\n# about B\n\n[Service]\nB=2"
-    assert str(unit.with_option("Service", "D", "4")).endswith("[Service]\nB=2\nD=4\n")
-
-
-def test_an_option_of_a_new_section_brings_the_section() -> None:
     assert (
-        str(UnitFile.parse("[Unit]\nA=1").with_option("Install", "B", "2"))
-        == "[Unit]\nA=1\n\n[Install]\nB=2\n"
+        str(UnitFile.parse("[Unit]\nA=1").with_section("Install", new)) == "[Unit]\nA=1\n\n[Install]\nB=2\n"
     )
-    assert str(UnitFile.parse("").with_option("Install", "B", "2")) == "[Install]\nB=2\n"
+    assert str(UnitFile.parse("").with_section("Install", new)) == "[Install]\nB=2\n"
 
 
 def test_a_section_is_replaced_where_it_stands_and_doing_it_twice_changes_nothing() -> None:
@@ -119,7 +112,7 @@ def test_a_section_is_replaced_where_it_stands_and_doing_it_twice_changes_nothin
 
 @pytest.mark.parametrize("end", ["ExecStart=a \\", "ExecStart=a \\\n", "ExecStart=a \\\n\n", "# note \\\n"])
 def test_what_is_added_is_not_swallowed_by_a_dangling_backslash(end: str) -> None:
-    unit = UnitFile.parse(f"[Service]\n{end}").with_option("X-CoreosKit", "Project", "web")
+    unit = UnitFile.parse(f"[Service]\n{end}").with_section("X-CoreosKit", [("Project", "web")])
 
     assert unit.value("X-CoreosKit", "Project") == "web"
 
@@ -127,7 +120,7 @@ def test_what_is_added_is_not_swallowed_by_a_dangling_backslash(end: str) -> Non
 @pytest.mark.parametrize("value", ["a\nExecStart=evil", "a\rb", "a\0b", "a\\"])
 def test_a_value_cannot_smuggle_a_line(value: str) -> None:
     with pytest.raises(InvalidUnit):
-        UnitFile.parse(APACHE).with_option("Service", "Environment", value)
+        UnitFile.parse(APACHE).with_section("Service", [("Environment", value)])
 
 
 def test_a_word_is_replaced_in_values_whole_and_nowhere_else() -> None:
