@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Protocol
+from typing import Protocol, Self
 
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation
@@ -13,7 +13,7 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import EtcdApi
 from coreos_kit.model.release import Revision
 from coreos_kit.model.secret import Secret, SecretSource, SeenFiles
-from coreos_kit.model.services import HealthKind
+from coreos_kit.model.services import Health, HealthKind
 
 Progress = Callable[[str], None]
 
@@ -195,6 +195,11 @@ class Check:
     address: str  # host:port
     path: str = "/"
     timeout_s: int = 2
+
+    @classmethod
+    def of(cls, health: Health, address: str) -> Self:
+        """Return a service's check of what listens there."""
+        return cls(health.kind, address, health.path, health.timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from coreos_kit.chain.units import container_link, held_links, unit_link
 from coreos_kit.model.chain import Chain, Verdict
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import UnitKind
-from coreos_kit.model.services import HealthKind, LoadBalancer, Service
+from coreos_kit.model.services import HealthKind, LoadBalancer, Service, is_port
 
 __all__ = ["RENEWAL_GRACE_S", "Evidence", "balancer_places", "container_name", "judge", "places"]
 
@@ -61,7 +61,7 @@ def _service_chains(evidence: Evidence, service: Service) -> Iterator[Chain]:
             ]
             if service.registration and sidekick:
                 links += registration_links(evidence, machine, service.registration, instance, sidekick)
-            if service.health.kind is not HealthKind.NONE and instance.isdigit():
+            if service.health.kind is not HealthKind.NONE and is_port(instance):
                 links.append(backend_link(evidence, machine, service, instance))
             if service.registration:
                 links += balancer_links(evidence, machine, service, instance)

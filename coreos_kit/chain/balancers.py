@@ -8,7 +8,7 @@ from coreos_kit.chain.evidence import Evidence, balancer_places
 from coreos_kit.model.chain import Link, LinkName, State
 from coreos_kit.model.cluster import ObservedMachine
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import HealthKind, LoadBalancer, Service
+from coreos_kit.model.services import HealthKind, LoadBalancer, Service, server_of
 
 _Place = tuple[str, UnitName]  # of a balancer: what it is called, and its unit
 _Judged = tuple[State, str]
@@ -25,7 +25,7 @@ def backend_link(
         return Link(
             LinkName.BACKEND, State.UNKNOWN, where, f"port {instance} answers", "there is no address to ask"
         )
-    address = f"{machine.private_ip}:{instance}"
+    address = server_of(machine.private_ip, instance)
     check = service.health
     expected = f"{address} answers its {check.kind} check" + (
         f" of {check.path}" if check.kind is HealthKind.HTTP else ""
@@ -62,7 +62,7 @@ def balancer_links(
     if not asked:
         return
     where = machine.name if machine else ""
-    address = f"{machine.private_ip}:{instance}" if machine and machine.private_ip else ""
+    address = server_of(machine.private_ip, instance) if machine and machine.private_ip else ""
     names = " and ".join(name for name, _ in asked)
     expected = {
         LinkName.POOL: f"{names} {'lists' if len(asked) == 1 else 'list'} {address or instance}",

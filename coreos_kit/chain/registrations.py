@@ -7,7 +7,7 @@ from coreos_kit.chain.evidence import Evidence
 from coreos_kit.model.chain import Link, LinkName, State
 from coreos_kit.model.cluster import EtcdEntry, ObservedMachine
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import Registration
+from coreos_kit.model.services import Registration, server_of
 
 RENEWAL_GRACE_S = 2
 
@@ -30,7 +30,7 @@ def registration_links(
             for name in names
         )
         return
-    key, value = registration.key_for(address, instance), f"{address}:{instance}"
+    key, value = registration.key_for(address, instance), server_of(address, instance)
     newest = registration.renew_s + RENEWAL_GRACE_S
     expectations = dict(zip(names, (key, value, f"renewed within {newest} s"), strict=True))
     entries = evidence.entries.get(registration.prefix)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from coreos_kit.config import crossings
+from coreos_kit.config.addresses import HIGHEST_PORT
 from coreos_kit.config.clusters import ClusterDraft, Entries
 from coreos_kit.config.entries import Entry, load_balancer_of, service_of
 from coreos_kit.config.findings import nearest, shown
@@ -15,6 +16,7 @@ from coreos_kit.model.services import (
     Requirements,
     Service,
     Watcher,
+    is_port,
 )
 from coreos_kit.units import globs
 
@@ -42,7 +44,7 @@ def _check_service(entry: Entry, service: Service) -> None:
         _needs_container_port(entry, "it has a registration")
     if entry.is_sound("instances"):
         for index, instance in enumerate(service.instances):
-            if not instance.isdigit():
+            if not is_port(instance):
                 at = entry.place("instances").at(index)
                 at.object_to(shown(instance), "ports only: a registration's value is <private ip>:<port>")
         _check_own_conflicts(entry, service, service.registration)
@@ -50,7 +52,7 @@ def _check_service(entry: Entry, service: Service) -> None:
 
 def _needs_container_port(entry: Entry, reason: str) -> None:
     if entry.is_sound("container_port"):
-        entry.place("container_port").refuse_missing(f"an integer from 1 to 65535, since {reason}")
+        entry.place("container_port").refuse_missing(f"an integer from 1 to {HIGHEST_PORT}, since {reason}")
 
 
 def _check_times(entry: Entry, service: Service, registration: Registration) -> None:

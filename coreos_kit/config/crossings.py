@@ -8,7 +8,7 @@ from coreos_kit.config.clusters import ClusterDraft
 from coreos_kit.config.entries import Entry, load_balancer_of, service_of
 from coreos_kit.config.findings import shown
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import DISCOVERY_SUFFIX, Bind, LoadBalancer, Requirements, Service
+from coreos_kit.model.services import DISCOVERY_SUFFIX, Bind, LoadBalancer, Requirements, Service, is_port
 from coreos_kit.units import globs
 from coreos_kit.units.x_fleet import metadata_pair
 
@@ -83,7 +83,7 @@ def _instance_ports(draft: ClusterDraft) -> Mapping[str, Service]:
             continue
         for index, instance in enumerate(service.instances):
             owner = owners.setdefault(instance, service)
-            if owner is not service and instance.isdigit():
+            if owner is not service and is_port(instance):
                 entry.place("instances").at(index).object_to(
                     f"{instance}, a port that services.{owner.name} has too",
                     "a port that no other service has",

@@ -11,7 +11,7 @@ from coreos_kit.chain import RENEWAL_GRACE_S, Evidence
 from coreos_kit.model.cluster import EtcdEntry, ObservedMachine
 from coreos_kit.model.ghosts import DeleteKey, Ghost, GhostKind
 from coreos_kit.model.project import EtcdApi
-from coreos_kit.model.services import Registration, Service
+from coreos_kit.model.services import Registration, Service, is_port
 
 _EVERYWHERE = (ipaddress.IPv4Network("0.0.0.0/0"),)
 _ADDRESS = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}:[0-9]{1,5}", re.ASCII)
@@ -87,7 +87,7 @@ class _Folder:
         )
         self._networks = _networks(self._cluster.private_network)
         self._ports = {
-            instance for service in services for instance in service.instances if instance.isdigit()
+            instance for service in services for instance in service.instances if is_port(instance)
         } | {instance for _, instance in self._standing}
 
     def _keys(self, address: str, instance: str) -> set[str]:

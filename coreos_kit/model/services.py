@@ -9,6 +9,16 @@ from coreos_kit.model.names import UnitName
 DISCOVERY_SUFFIX = "-discovery"
 
 
+def is_port(instance: str) -> bool:
+    """Whether an instance is a port as well: its number. Words say nothing of where it listens."""
+    return instance.isdigit()
+
+
+def server_of(private_ip: str, instance: str) -> str:
+    """Return what an instance is called in etcd and in the pools; of a port it is the address as well."""
+    return f"{private_ip}:{instance}"
+
+
 class HealthKind(StrEnum):
     """How a backend is asked whether it is well."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import HealthKind
+from coreos_kit.model.services import HealthKind, is_port
 from coreos_kit.ops.work import Instance, Work
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Check, UnitOutcome
@@ -63,11 +63,10 @@ class Coming:
             instance is None
             or unit != instance.main
             or instance.service.health.kind is HealthKind.NONE
-            or not instance.name.isdigit()
+            or not is_port(instance.name)
         ):
             return None
-        health = instance.service.health
-        return Check(health.kind, instance.server, health.path, health.timeout_s)
+        return Check.of(instance.service.health, instance.server)
 
     def wait_until_registered(self, places: Places) -> Failures:
         """Wait until etcd has the registration of each sidekick that came up."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.services import server_of
 from coreos_kit.ops.leaving import heeds_signals
 from coreos_kit.ops.session import Session
 
@@ -53,6 +54,6 @@ def _unregistered(session: Session, observed: Observation) -> Mapping[str, list[
         for machine, unit in running:
             instance = unit.name.instance or ""
             key = service.registration.key_for(machine.private_ip, instance)
-            if registered.get(key) != f"{machine.private_ip}:{instance}":
+            if registered.get(key) != server_of(machine.private_ip, instance):
                 found[machine.name].append(unit.name)
     return found

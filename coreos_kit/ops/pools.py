@@ -8,7 +8,7 @@ from coreos_kit.chain import container_name
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import HealthKind, LoadBalancer, Service, Watcher
+from coreos_kit.model.services import HealthKind, LoadBalancer, Service, Watcher, server_of
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import listening_address
 from coreos_kit.parallel import on_each
@@ -210,7 +210,7 @@ class Pools:
         """Return what each instance of a service that stands somewhere is called in the pools."""
         machines = self._observed.machines
         return frozenset(
-            f"{machines[machine].private_ip}:{unit.instance}"
+            server_of(machines[machine].private_ip, unit.instance or "")
             for unit, machine in self._standing
             if unit.is_instance and unit.template == service.template and machine in machines
         )
@@ -218,10 +218,9 @@ class Pools:
 
 def _checks(service: Service, servers: Collection[str]) -> list[Check]:
     """Ask instances for their health, wherever the balancer looks from."""
-    health = service.health
-    if health.kind is HealthKind.NONE:
+    if service.health.kind is HealthKind.NONE:
         return []
-    return [Check(health.kind, address, health.path, health.timeout_s) for address in sorted(servers)]
+    return [Check.of(service.health, server) for server in sorted(servers)]
 
 
 def _order(balancer: Balancer, checks: Sequence[Check], requests: int) -> ProbeOrder:

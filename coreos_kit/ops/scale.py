@@ -16,7 +16,7 @@ from coreos_kit.config.findings import nearest
 from coreos_kit.config.lines import shown
 from coreos_kit.errors import Refused, UsageError
 from coreos_kit.model.project import Cluster, Project
-from coreos_kit.model.services import Service
+from coreos_kit.model.services import Service, is_port
 from coreos_kit.ops.files import way_out, write_atomically
 from coreos_kit.ops.link import LinkChanges, apply_links, plan_links
 from coreos_kit.ops.render import RenderChanges, apply_render, plan_render
@@ -150,7 +150,7 @@ def _next_ports(project: Project, service: Service, key: str, count: int) -> tup
             f"{key} is empty: there is no port to count on from",
             hint=f"Write the first one into {FILE_NAME}: instances = [7777]",
         )
-    words = [instance for instance in service.instances if not instance.isdigit()]
+    words = [instance for instance in service.instances if not is_port(instance)]
     if words:
         raise Refused(
             f"{key} has names, {words[-1]} for one, and what the next is called is yours to say",
@@ -176,7 +176,7 @@ def _taken_ports(project: Project) -> frozenset[int]:
         taken.add(cluster.profile.etcd_port)
         taken.update(balancer.port for balancer in cluster.load_balancers)
         for service in cluster.services:
-            taken.update(int(instance) for instance in service.instances if instance.isdigit())
+            taken.update(int(instance) for instance in service.instances if is_port(instance))
     return frozenset(taken)
 
 

@@ -13,7 +13,7 @@ from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Cluster
-from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service
+from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service, is_port, server_of
 from coreos_kit.ops.holding import try_read_holding
 from coreos_kit.ops.releases import read_history
 from coreos_kit.ops.session import Session
@@ -181,11 +181,10 @@ def _checks(evidence: Evidence, service: Service) -> list[Check]:
 
 
 def _checks_by_machine(evidence: Evidence, service: Service) -> list[tuple[str, Check]]:
-    health = service.health
     return [
-        (machine.name, Check(health.kind, f"{machine.private_ip}:{instance}", health.path, health.timeout_s))
+        (machine.name, Check.of(service.health, server_of(machine.private_ip, instance)))
         for instance in service.instances
-        if instance.isdigit()
+        if is_port(instance)
         for machine in places(evidence, service.template.instantiate(instance))
         if machine.private_ip
     ]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
-from coreos_kit.model.services import Service
+from coreos_kit.model.services import Service, server_of
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.pools import Pools
@@ -36,7 +36,7 @@ class Instance:
     @property
     def server(self) -> str:
         """What it is called in etcd and in the pools."""
-        return f"{self.private_ip}:{self.name}"
+        return server_of(self.private_ip, self.name)
 
     @property
     def key(self) -> str:

@@ -12,7 +12,7 @@ from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.project import Cluster, EtcdApi
-from coreos_kit.model.services import Registration
+from coreos_kit.model.services import Registration, server_of
 from coreos_kit.ports import Change, Check, Glance, Probe, ProbeOrder, UnitOutcome
 from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.testing.machine import FakeMachine
@@ -243,7 +243,7 @@ def _entry(registration: Registration, machine: FakeMachine, sidekick: UnitName)
     instance = sidekick.instance or ""
     return EtcdEntry(
         registration.key_for(machine.private_ip, instance),
-        f"{machine.private_ip}:{instance}",
+        server_of(machine.private_ip, instance),
         registration.ttl_s,
         registration.ttl_s,
     )

@@ -8,7 +8,7 @@ from coreos_kit.model.image_names import fully_qualified
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import Dependency, Profile
 from coreos_kit.model.project import Cluster, Project
-from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service
+from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service, is_port
 from coreos_kit.units import escape, secret_files, sidekick
 from coreos_kit.units.placing import sidekick_x_fleet_lines, x_fleet_lines
 from coreos_kit.units.pool_environment import PRIVATE_ADDRESS, pool_environment
@@ -200,9 +200,9 @@ def _engine_units(profile: Profile) -> list[str]:
 
 
 def _instances_are_ports(service: Service) -> bool:
-    numbers = [instance for instance in service.instances if instance.isdigit()]
+    numbers = [instance for instance in service.instances if is_port(instance)]
     if numbers and len(numbers) < len(service.instances):
-        words = ", ".join(instance for instance in service.instances if not instance.isdigit())
+        words = ", ".join(instance for instance in service.instances if not is_port(instance))
         raise InvalidUnit(
             f"{service.template} is one text for all its instances, so it can't publish a port for some only",
             details=[f"not a port: {words}"],
