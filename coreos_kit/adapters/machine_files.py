@@ -1,12 +1,11 @@
 """Root's own files below /etc/coreos-kit/<project>/ over SSH, whichever driver runs the units."""
 
 import binascii
-import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from coreos_kit.adapters.answers import read_answer
+from coreos_kit.adapters.archive import packed
 from coreos_kit.adapters.scripts import script
 from coreos_kit.errors import CommandFailed, KitError
 from coreos_kit.model.secret import Secret, SeenFiles
@@ -56,8 +55,13 @@ class SshMachineFiles:
         args = [self.folder]
         for verb, names in (("write", tuple(change.write)), ("remove", change.remove)):
             args += [f"--{verb}", *names] if names else []
+        contents = {name: secret.reveal() for name, secret in change.write.items()}
         completed = self.runners[machine].run_script(
-            script("files_change"), args, stdin=_as_tar(change), root=True, timeout_s=CHANGE_TIMEOUT_S
+            script("files_change"),
+            args,
+            stdin=packed(contents, mode=0o600),
+            root=True,
+            timeout_s=CHANGE_TIMEOUT_S,
         )
         read_answer(machine, completed)
 
@@ -67,14 +71,3 @@ def _without_output(completed: Completed) -> Completed:
     if completed.text.rstrip("\n").rpartition("\n")[2] == "end":
         return completed
     return Completed(completed.argv, completed.code, b"", completed.stderr or b"it broke off")
-
-
-def _as_tar(change: FileChange) -> bytes:
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, secret in change.write.items():
-            content = secret.reveal()
-            member = tarfile.TarInfo(name)
-            member.size, member.mode = len(content), 0o600
-            tar.addfile(member, io.BytesIO(content))
-    return packed.getvalue()

@@ -4,12 +4,11 @@ An instance is a full file of its own under /etc/systemd/system, as fleet does i
 compared and replaced alone. What a machine is asked costs one round trip; it is asked by constant scripts.
 """
 
-import io
-import tarfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from coreos_kit.adapters.answers import Line, properties, read_answer, understood
+from coreos_kit.adapters.archive import packed
 from coreos_kit.adapters.scripts import script
 from coreos_kit.adapters.snapshot import read_machine
 from coreos_kit.errors import KitError
@@ -130,17 +129,8 @@ class SystemdDriver:
 
 def change_as_tar(change: Change) -> bytes:
     """Pack what a change writes: units/NAME for each unit, and environment."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        contents = {f"units/{name}": text for name, text in change.write.items()}
-        if change.environment is not None:
-            contents["environment"] = change.environment
-        for path, text in contents.items():
-            content = text.encode("utf-8", "surrogateescape")  # as files_of has read it
-            member = tarfile.TarInfo(path)
-            member.size, member.mode = len(content), 0o644
-            tar.addfile(member, io.BytesIO(content))
-    return packed.getvalue()
+    units = {f"units/{name}": text for name, text in change.write.items()}
+    return packed(units if change.environment is None else units | {"environment": change.environment})
 
 
 def read_outcomes(machine: str, lines: tuple[Line, ...]) -> tuple[UnitOutcome, ...]:

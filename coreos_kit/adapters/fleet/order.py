@@ -1,11 +1,10 @@
 """What fleet is asked in one go, as one tar stream: units as a workspace has them, and lists of names."""
 
-import io
-import tarfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from coreos_kit.adapters.archive import packed
 from coreos_kit.errors import Refused
 from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change
@@ -36,14 +35,12 @@ class Order:
 
     def as_tar(self) -> bytes:
         """Pack templates/, static/, instances/ and order/; instances are links to their template."""
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            paths = _add_units(tar, self.write)
-            lines = [f"{name} {fleet_hash(text)} {paths[name]}" for name, text in self.write.items()]
-            _add(tar, "order/write", _lines(lines))
-            for verb, names in (("stop", self.stop), ("remove", self.remove), ("start", self.start)):
-                _add(tar, f"order/{verb}", _lines(str(name) for name in names))
-        return packed.getvalue()
+        files, links = _laid_out(self.write)
+        asked = [f"{name} {fleet_hash(text)} {_path(name)}" for name, text in self.write.items()]
+        files["order/write"] = _lines(asked)
+        for verb, names in (("stop", self.stop), ("remove", self.remove), ("start", self.start)):
+            files[f"order/{verb}"] = _lines(str(name) for name in names)
+        return packed(files, links=links)
 
 
 def order_of(changes: Sequence[Change]) -> Order:
@@ -70,29 +67,23 @@ def _lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _add_units(tar: tarfile.TarFile, units: Mapping[UnitName, str]) -> Mapping[UnitName, str]:
-    """Add the files and return each unit's path: fleetctl names units after it, and reads through links."""
+def _laid_out(units: Mapping[UnitName, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the files of a workspace with these units, and its links."""
     commonest: dict[UnitName, Counter[str]] = {}
     for name, text in units.items():
         if name.is_instance:
             commonest.setdefault(name.template, Counter())[text] += 1
     templates = {template: texts.most_common(1)[0][0] for template, texts in commonest.items()}
-    for template, text in templates.items():
-        _add(tar, f"templates/{template}", text)
-    paths = {}
+    files = {f"templates/{template}": text for template, text in templates.items()}
+    links = {}
     for name, text in units.items():
-        paths[name] = f"instances/{name}" if name.is_instance else f"static/{name}"
         if name.is_instance and templates[name.template] == text:
-            link = tarfile.TarInfo(paths[name])
-            link.type, link.linkname = tarfile.SYMTYPE, f"../templates/{name.template}"
-            tar.addfile(link)
+            links[_path(name)] = f"../templates/{name.template}"
         else:
-            _add(tar, paths[name], text)
-    return paths
+            files[_path(name)] = text
+    return files, links
 
 
-def _add(tar: tarfile.TarFile, path: str, text: str) -> None:
-    content = text.encode("utf-8", "surrogateescape")
-    member = tarfile.TarInfo(path)
-    member.size, member.mode = len(content), 0o644
-    tar.addfile(member, io.BytesIO(content))
+def _path(name: UnitName) -> str:
+    """Return where a unit lies; fleetctl names units after their paths, and reads through links."""
+    return f"instances/{name}" if name.is_instance else f"static/{name}"
