@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from coreos_kit.cli import output
-from coreos_kit.errors import KitError
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
 from coreos_kit.model.stage import Stage
@@ -48,9 +47,6 @@ class Rollout(Listener):
         self._courses: dict[tuple[UnitName, str], _Course] = {}
         self._live = output.try_live(self._lines)
 
-    def before_files(self) -> None:
-        """Files are no stage."""
-
     def before_step(self, step: Step) -> None:
         """Take the time from here on."""
         self._began[step.machine] = self._clock.now()
@@ -65,12 +61,6 @@ class Rollout(Listener):
             self._live.begin()
         else:
             output.say(f"{machine or 'the cluster'}: {unit}: {stage}")
-
-    def after_step(self, step: Step) -> None:
-        """Its last stage has been told."""
-
-    def going_back(self, error: KitError) -> None:
-        """The same units go through the same stages once more."""
 
     def end(self) -> None:
         """Leave the terminal as it is, and sum up."""

@@ -16,7 +16,6 @@ from coreos_kit.errors import Interrupted, KitError, Refused
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, Verb
 from coreos_kit.model.services import DISCOVERY_SUFFIX
-from coreos_kit.model.stage import Stage
 from coreos_kit.ops.files import way_out
 from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.plan import Prepared
@@ -143,9 +142,6 @@ class Hooks(Listener):
             result = _RESULTS.get(code, "failed")
             self._run_after(HookName.POST_DEPLOY, {**facts, "RESULT": result, "EXIT_CODE": str(code)})
 
-    def before_files(self) -> None:
-        """Hooks know no files."""
-
     def before_step(self, step: Step) -> None:
         """Run pre-instance for each instance; one that fails stops the deploy, but nothing that goes back."""
         for instance in instances_of(step):
@@ -157,9 +153,6 @@ class Hooks(Listener):
                     f"{problem}: {instance.unit} on {step.machine or 'no machine'} was left as it was",
                     hint=f"Look at {FOLDER}/{HookName.PRE_INSTANCE}, and run deploy again.",
                 )
-
-    def stage(self, unit: UnitName, machine: str, stage: Stage) -> None:
-        """Hooks know no stages."""
 
     def after_step(self, step: Step) -> None:
         """Run post-instance for each instance."""

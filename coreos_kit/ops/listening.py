@@ -1,7 +1,6 @@
 """Who follows a deploy as it goes, and may stop it: the lock, hooks, what is shown of it."""
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from coreos_kit.errors import KitError
 from coreos_kit.model.names import UnitName
@@ -9,8 +8,8 @@ from coreos_kit.model.plan import Step
 from coreos_kit.model.stage import Stage
 
 
-class Listener(Protocol):
-    """Told of every step and stage, on the thread that deploys; what is inherited does nothing.
+class Listener:
+    """Told of every step and stage, on the thread that deploys. By itself it does nothing.
 
     A `KitError` that `before_files` or `before_step` raises stops the deploy before that is touched.
     """

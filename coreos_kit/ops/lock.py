@@ -10,9 +10,8 @@ from coreos_kit.errors import KitError, LockHeld, LockLost, Unreachable
 from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.keys import lock_key
 from coreos_kit.model.lock import LEASE_S, RENEW_S, Holder, as_time
-from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
-from coreos_kit.model.stage import Stage
+from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.session import Session
 from coreos_kit.ports import EtcdStore
 
@@ -29,8 +28,8 @@ class HeldLock:
     ttl_left_s: float | None = None  # None: it has no lease, so the kit did not take it
 
 
-class Lock:
-    """The lock while it is held. As a listener of a deploy it stops before the next step once it is lost."""
+class Lock(Listener):
+    """The lock while it is held. Once it is lost, a deploy stops before its next step, going back as well."""
 
     def __init__(self, session: Session, holder: Holder, obtained: "_Obtained") -> None:
         self.holder = holder
@@ -52,15 +51,6 @@ class Lock:
         """Make sure of the lock before anything is touched."""
         del step
         self.ensure()
-
-    def stage(self, unit: UnitName, machine: str, stage: Stage) -> None:
-        """Nothing is waited for here."""
-
-    def after_step(self, step: Step) -> None:
-        """Let the next step ask."""
-
-    def going_back(self, error: KitError) -> None:
-        """Let the next step ask; without the lock nothing is put back either."""
 
     def ensure(self) -> None:
         """Raise `LockLost` unless the lock is held now, or was within its lease and etcd is silent since."""
