@@ -18,10 +18,10 @@ def preview_command(ctx: typer.Context) -> None:
 
     Example: coreos-kit balancer preview
     """
-    from coreos_kit.cli import show_preview, show_status, wiring
+    from coreos_kit.cli import output, show_preview, wiring
     from coreos_kit.ops.preview import preview
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with wiring.open_session(ctx.obj, progress=output.quiet) as session:
         previews = preview(session)
     show_preview.preview(ctx.obj, session.cluster, previews)
 

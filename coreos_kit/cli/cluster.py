@@ -12,11 +12,11 @@ def status_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
 
     Example: coreos-kit status --watch
     """
-    from coreos_kit.cli import show_status, watching, wiring
+    from coreos_kit.cli import output, show_status, watching, wiring
     from coreos_kit.ops.status import status
 
     with (
-        wiring.open_session(ctx.obj, progress=show_status.quiet) as session,
+        wiring.open_session(ctx.obj, progress=output.quiet) as session,
         watching.ended_by_hand(wanted=watch),
     ):
         for seen in watching.looks(lambda: status(session), session.clock, again=watch):
@@ -29,10 +29,10 @@ def machines_command(ctx: typer.Context) -> None:
 
     Example: coreos-kit machines --json
     """
-    from coreos_kit.cli import show_status, wiring
+    from coreos_kit.cli import output, show_status, wiring
     from coreos_kit.ops.status import machines
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with wiring.open_session(ctx.obj, progress=output.quiet) as session:
         seen = machines(session)
     show_status.machines(ctx.obj, session.cluster, seen)
     raise typer.Exit(4 if seen.observed.unreachable else 0)
@@ -43,11 +43,11 @@ def registrations_command(ctx: typer.Context, watch: WatchOpt = False) -> None:
 
     Example: coreos-kit registrations --watch
     """
-    from coreos_kit.cli import show_status, watching, wiring
+    from coreos_kit.cli import output, show_status, watching, wiring
     from coreos_kit.ops.status import registrations
 
     with (
-        wiring.open_session(ctx.obj, progress=show_status.quiet) as session,
+        wiring.open_session(ctx.obj, progress=output.quiet) as session,
         watching.ended_by_hand(wanted=watch),
     ):
         for entries in watching.looks(lambda: registrations(session), session.clock, again=watch):
@@ -68,10 +68,10 @@ def logs_command(
 
     Example: coreos-kit logs 'apache@*' -f
     """
-    from coreos_kit.cli import show_logs, show_status, watching, wiring
+    from coreos_kit.cli import output, show_logs, watching, wiring
 
     with (
-        wiring.open_session(ctx.obj, progress=show_status.quiet) as session,
+        wiring.open_session(ctx.obj, progress=output.quiet) as session,
         watching.ended_by_hand(wanted=follow),
     ):
         complete = show_logs.show(ctx.obj, session, units or [], lines=lines, follow=follow)

@@ -47,12 +47,12 @@ def plan_command(
 
     Example: coreos-kit plan --exit-code
     """
-    from coreos_kit.cli import planned, show, show_plan, wiring
+    from coreos_kit.cli import output, planned, show_plan, wiring
     from coreos_kit.ops.plan import losses, prepare
     from coreos_kit.ops.recording import refuse_unrecordable
 
     options = planning_options(skip, evacuate, allow_remove)
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         prepared = prepare(session, options)
         refuse_unrecordable(session, prepared)
     planned.keep(session, prepared, options, out)
@@ -85,14 +85,14 @@ def deploy_command(
 
     Example: coreos-kit deploy --yes
     """
-    from coreos_kit.cli import confirming, planned, show, show_rollout, wiring
+    from coreos_kit.cli import confirming, output, planned, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order, carry_out
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.ops.lock import refuse_held
     from coreos_kit.ops.recording import refuse_unrecordable
     from coreos_kit.planning import refuse_downtime
 
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         again = planned.planner(session, planning_options(skip, evacuate, allow_remove), plan, older=older)
         prepared = again()
         refuse_held(prepared.lock, wait_s=lock_wait)
@@ -132,11 +132,11 @@ def verify_command(
 
     Example: coreos-kit verify --wait 30
     """
-    from coreos_kit.cli import show, show_verify, wiring
+    from coreos_kit.cli import output, show_verify, wiring
     from coreos_kit.ops.mend import Fixed, mend
     from coreos_kit.ops.verify import verify
 
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         verdict = verify(session, wait_s=wait)
         fixed = mend(session, verdict, show_verify.asking(yes=yes)) if fix else Fixed(verdict)
     show_verify.verdict(ctx.obj, session.cluster, fixed, fix=fix)

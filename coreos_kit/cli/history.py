@@ -26,9 +26,9 @@ def history_command(ctx: typer.Context, number: NumberArg = None) -> None:
 
     Example: coreos-kit history 3
     """
-    from coreos_kit.cli import show_history, show_status, wiring
+    from coreos_kit.cli import output, show_history, wiring
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with wiring.open_session(ctx.obj, progress=output.quiet) as session:
         found = show_history.find(session, number)
     found(ctx.obj, session.cluster)
 
@@ -51,7 +51,7 @@ def rollback_command(
 
     Example: coreos-kit rollback 3 --yes
     """
-    from coreos_kit.cli import confirming, show, show_rollout, wiring
+    from coreos_kit.cli import confirming, output, show, show_rollout, wiring
     from coreos_kit.ops.carrying_out import carry_out
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.ops.lock import refuse_held
@@ -59,7 +59,7 @@ def rollback_command(
     from coreos_kit.planning import refuse_downtime
 
     planning = planning_options(skip, evacuate, allow_remove)
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         target = find_target(session, number)
         prepared = target.prepare(planning)
         refuse_held(prepared.lock, wait_s=lock_wait)

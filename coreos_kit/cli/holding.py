@@ -15,10 +15,10 @@ def cordon_command(ctx: typer.Context, machine: MachineArg, why: WhyOpt = "") ->
 
     Example: coreos-kit cordon core-1 --why 'new disk on Friday'
     """
-    from coreos_kit.cli import show_holding, show_status, wiring
+    from coreos_kit.cli import output, show_holding, wiring
     from coreos_kit.ops.cordons import cordon
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with wiring.open_session(ctx.obj, progress=output.quiet) as session:
         found = cordon(session, machine, why)
     show_holding.cordoned(ctx.obj, session.cluster, found)
 
@@ -30,10 +30,10 @@ def uncordon_command(ctx: typer.Context, machine: MachineArg) -> None:
 
     Example: coreos-kit uncordon core-1
     """
-    from coreos_kit.cli import show_holding, show_status, wiring
+    from coreos_kit.cli import output, show_holding, wiring
     from coreos_kit.ops.cordons import uncordon
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with wiring.open_session(ctx.obj, progress=output.quiet) as session:
         found = uncordon(session, machine)
     show_holding.uncordoned(ctx.obj, session.cluster, found)
 
@@ -55,14 +55,14 @@ def drain_command(
 
     Example: coreos-kit drain core-1 --why 'new disk'
     """
-    from coreos_kit.cli import confirming, show, show_holding, show_rollout, wiring
+    from coreos_kit.cli import confirming, output, show_holding, show_rollout, wiring
     from coreos_kit.ops.carrying_out import Order
     from coreos_kit.ops.deploy import DeployOptions
     from coreos_kit.ops.drain import drain, prepare_drain
     from coreos_kit.ops.lock import refuse_held
     from coreos_kit.planning import PlanOptions, refuse_downtime
 
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         again = partial(prepare_drain, session, machine, PlanOptions(skip=frozenset(skip or ())))
         prepared = again()
         refuse_held(prepared.lock, wait_s=lock_wait)

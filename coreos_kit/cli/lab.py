@@ -161,9 +161,9 @@ def heal_command(ctx: typer.Context, machine: MachineArg, name: LabNameOpt = DEF
 
 def _lab() -> "NspawnLab":
     from coreos_kit.adapters.nspawn.lab import NspawnLab
-    from coreos_kit.cli import show
+    from coreos_kit.cli import output
 
-    return NspawnLab(show.progress)
+    return NspawnLab(output.say)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -18,10 +18,10 @@ def show_command(ctx: typer.Context) -> None:
 
     Example: coreos-kit lock show
     """
-    from coreos_kit.cli import show_lock, show_status, wiring
+    from coreos_kit.cli import output, show_lock, wiring
     from coreos_kit.ops.lock import who_holds
 
-    with wiring.open_session(ctx.obj, progress=show_status.quiet) as session:
+    with wiring.open_session(ctx.obj, progress=output.quiet) as session:
         held = who_holds(session)
     show_lock.held(ctx.obj, session.cluster, held)
 
@@ -36,10 +36,10 @@ def release_command(
 
     Example: coreos-kit lock release
     """
-    from coreos_kit.cli import show, show_lock, wiring
+    from coreos_kit.cli import output, show_lock, wiring
     from coreos_kit.ops.lock import release, who_holds
 
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         held = who_holds(session)
         show_lock.confirm_release(held, force=force)
         release(session, held)

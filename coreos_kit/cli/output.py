@@ -99,6 +99,10 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
+def quiet(text: str) -> None:
+    """Take progress that nobody needs to hear."""
+
+
 def show_error(error: KitError, *, as_json: bool) -> None:
     """Show what went wrong and what to do next, once."""
     if as_json:

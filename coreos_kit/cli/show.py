@@ -10,11 +10,6 @@ from coreos_kit.model.release import Release
 from coreos_kit.ops.carrying_out import Done
 
 
-def progress(text: str) -> None:
-    """Say what is being done."""
-    output.say(text)
-
-
 def deployed(settings: Settings, cluster: Cluster, done: Done) -> None:
     """Show what a deploy did, that it holds, and as which release it is recorded."""
     if settings.json:

@@ -12,10 +12,6 @@ from coreos_kit.model.project import Cluster
 from coreos_kit.ops.status import Machines, Pool, Registrations, Status
 
 
-def quiet(text: str) -> None:
-    """Take progress that nobody needs to hear."""
-
-
 def status(settings: Settings, cluster: Cluster, seen: Status, *, clear: bool) -> None:
     """Show the one screen."""
     if settings.json:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from coreos_kit.cli import show_status, wiring
+from coreos_kit.cli import output, wiring
 from coreos_kit.cli.output import show_error
 from coreos_kit.cli.settings import Settings
 from coreos_kit.errors import KitError
@@ -16,7 +16,7 @@ KIT_FAILED = 255
 def run(settings: Settings, target: str, command: Sequence[str]) -> int:
     """Run a command (none: a shell) on a machine or on a unit's machine; return its exit code."""
     try:
-        with wiring.open_session(settings, progress=show_status.quiet) as session:
+        with wiring.open_session(settings, progress=output.quiet) as session:
             return session.runner(_machine(session, target)).interactive(list(command))
     except KitError as error:
         show_error(error, as_json=settings.json)

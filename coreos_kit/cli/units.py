@@ -14,10 +14,10 @@ def start_command(ctx: typer.Context, units: UnitsArg) -> None:
 
     Example: coreos-kit start apache@7777
     """
-    from coreos_kit.cli import show, show_holding, wiring
+    from coreos_kit.cli import output, show_holding, wiring
     from coreos_kit.ops.holds import start_again
 
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         found = start_again(session, units)
     show_holding.started(ctx.obj, session.cluster, found)
 
@@ -36,12 +36,12 @@ def stop_command(
 
     Example: coreos-kit stop 'apache@*'
     """
-    from coreos_kit.cli import show, show_holding, wiring
+    from coreos_kit.cli import output, show_holding, wiring
     from coreos_kit.ops.holds import stop_and_hold, stop_until_deploy
     from coreos_kit.ops.units import find_to_stop
 
     stop = {False: stop_until_deploy, True: stop_and_hold}[hold]
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         found = stop(session, find_to_stop(session, units), why)
     show_holding.stopped(ctx.obj, session.cluster, found)
 
@@ -53,11 +53,11 @@ def restart_command(ctx: typer.Context, units: UnitsArg) -> None:
 
     Example: coreos-kit restart apache@7777 apache@8888
     """
-    from coreos_kit.cli import show, show_units, wiring
+    from coreos_kit.cli import output, show_units, wiring
     from coreos_kit.ops.holds import restart_unless_held
     from coreos_kit.ops.units import find
 
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         result = restart_unless_held(session, find(session, units))
     show_units.units(ctx.obj, session.cluster, result)
 
@@ -69,11 +69,11 @@ def destroy_command(ctx: typer.Context, units: UnitsArg, yes: YesOpt = False) ->
 
     Example: coreos-kit destroy apache@8888 --yes
     """
-    from coreos_kit.cli import show, show_units, wiring
+    from coreos_kit.cli import output, show_units, wiring
     from coreos_kit.cli.asking import confirm
     from coreos_kit.ops.units import destroy, find_to_stop, with_sidekicks
 
-    with wiring.open_session(ctx.obj, progress=show.progress) as session:
+    with wiring.open_session(ctx.obj, progress=output.say) as session:
         found = with_sidekicks(session, find_to_stop(session, units))
         confirm(f"Destroy {', '.join(f'{unit.name} on {unit.machine}' for unit in found)}?", yes=yes)
         result = destroy(session, found)
