@@ -29,15 +29,12 @@ from coreos_kit.model.project import EtcdApi
 
 _AT_A_TIME = 1000
 _OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_OUTPUT_BYTES),  # 4 MB otherwise: some 40,000 registrations
-    (
-        "grpc.enable_http_proxy",
-        0,
-    ),  # etcd is not asked through a web proxy, a tunnel's end on loopback least of all
-    (
-        "grpc.use_local_subchannel_pool",
-        1,
-    ),  # a new store starts afresh, not in the back-off of the one that failed
+    # 4 MB otherwise: some 40,000 registrations.
+    ("grpc.max_receive_message_length", MAX_OUTPUT_BYTES),
+    # etcd is not asked through a web proxy, a tunnel's end on loopback least of all.
+    ("grpc.enable_http_proxy", 0),
+    # A new store starts afresh, not in the back-off of the one that failed.
+    ("grpc.use_local_subchannel_pool", 1),
 )
 
 
