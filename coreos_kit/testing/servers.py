@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,14 +20,28 @@ SSHD = "/usr/sbin/sshd"
 ETCD = shutil.which("etcd") or "/usr/bin/etcd"
 
 
-def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
+_held: deque[socket.socket] = deque()
+_MOST_HELD = 64  # more than one test ever uses
 
 
-def wait_until(fact: Callable[[], bool], *, within_s: float = 10) -> None:
+def free_port(host: str = "127.0.0.1") -> int:
+    """Return a port that nobody listens on and that is given to nobody else, until it is far from use.
+
+    It is held by a socket that is bound and does not listen. A server that sets SO_REUSEADDR, as all of these
+    do, binds it all the same; until then, and after the server has stopped, it refuses connections. One that
+    was let go could be another process's by the time it is used.
+    """
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind((host, 0))
+    _held.append(holder)
+    if len(_held) > _MOST_HELD:
+        _held.popleft().close()
+    port: int = holder.getsockname()[1]
+    return port
+
+
+def wait_until(fact: Callable[[], bool], *, within_s: float = 30) -> None:
     """Ask again until a fact holds."""
     deadline = time.monotonic() + within_s
     while not fact():
@@ -183,9 +198,11 @@ class EtcdServer:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def start(self, arguments: Sequence[str] = ("--enable-v2",)) -> None:
-        """Start it and wait until it listens."""
+        """Start it and wait until it serves."""
+        log_file = self.folder / "log"
+        before = log_file.stat().st_size if log_file.exists() else 0  # what an earlier start has said
         peer = f"http://127.0.0.1:{self.peer_port}"
-        with (self.folder / "log").open("ab") as log:
+        with log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [
                     ETCD, "--name", "test", "--data-dir", str(self.folder / "data"),
@@ -196,7 +213,7 @@ class EtcdServer:
                 ],
                 stdout=log, stderr=log,
             )  # fmt: skip
-        wait_until(lambda: "ready to serve client requests" in (self.folder / "log").read_text())
+        wait_until(lambda: b"ready to serve client requests" in log_file.read_bytes()[before:])
         wait_until(lambda: listens(self.port))
 
     def stop(self) -> None:

@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,17 +24,11 @@ from threading import Thread
 
 import pytest
 
-from coreos_kit.balancer.door import give_pool
+from coreos_kit.balancer.door import DoorClosed, give_pool, running_pool
+from coreos_kit.testing.servers import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 PREFIX = "/services/apache"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _get(port: int, path: str = "/") -> tuple[int, str]:
@@ -45,10 +38,10 @@ def _get(port: int, path: str = "/") -> tuple[int, str]:
         return answer.status, answer.read().decode()
 
 
-@pytest.fixture
-def free_port() -> Callable[[], int]:
-    """Give a function that finds a free port of loopback."""
-    return _free_port
+@pytest.fixture(name="free_port")
+def free_port_fixture() -> Callable[[], int]:
+    """Give the function that finds a free port of loopback."""
+    return free_port
 
 
 @pytest.fixture
@@ -85,8 +78,8 @@ class RealEtcd:
 
     data: Path
     host: str = "127.0.0.1"
-    port: int = field(default_factory=_free_port)
-    _peer_port: int = field(default_factory=_free_port)
+    port: int = field(default_factory=free_port)
+    _peer_port: int = field(default_factory=free_port)
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -207,7 +200,7 @@ def backends() -> Iterator[Callable[..., Backend]]:
     started: list[Backend] = []
 
     def start(host: str = "127.0.0.1") -> Backend:
-        server = _serving((host, 0))
+        server = _serving((host, free_port(host)))  # nobody else's while it is killed
         backend = Backend(f"{host}:{server.server_address[1]}", server, [])
         server.backend = backend  # type: ignore[attr-defined]
         started.append(backend)
@@ -224,17 +217,21 @@ class RealBalancer:
 
     root: Path
     environment: dict[str, str]
-    port: int = field(default_factory=_free_port)
+    port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def hand_written(self) -> Path:
         return self.root / "etc/nginx"
 
+    @property
+    def _socket(self) -> str:
+        return str(self.root / "run/coreos-kit/pool.sock")
+
     def start(self) -> None:
         with (self.root / "out").open("ab") as out, (self.root / "err").open("ab") as err:
             self.process = subprocess.Popen(self._command(), env=self._env(), stdout=out, stderr=err)
-        eventually(lambda: self.get() is not None)
+        eventually(lambda: self.get() is not None, within_s=20)
 
     def stop(self) -> int:
         if self.process is None:
@@ -256,7 +253,7 @@ class RealBalancer:
 
     def tell_nginx(self, servers: list[str]) -> None:
         """Set the pool behind the watcher's back."""
-        give_pool(str(self.root / "run/coreos-kit/pool.sock"), servers)
+        give_pool(self._socket, servers)
 
     def headers(self) -> dict[str, str]:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -284,8 +281,17 @@ class RealBalancer:
             timeout=10,
         )
 
-    def servers(self) -> object:
-        return self.show()["servers"]
+    def servers(self) -> list[str]:
+        """Ask Nginx itself: `--show` is a process, and takes longer than what some tests measure."""
+        try:
+            return list(running_pool(self._socket).servers)
+        except DoorClosed as error:
+            raise ConnectionError(str(error)) from error
+
+    def state(self) -> dict[str, object]:
+        """Read what the watcher has written down, which `show` tells as well."""
+        state: dict[str, object] = json.loads((self.root / "run/coreos-kit/state.json").read_text())
+        return state
 
     def said(self) -> list[str]:
         return (self.root / "err").read_text().splitlines()
