@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.real
 KEY = "/services/apache/127.0.0.1"
+DOWN_S = 5  # of pool.lua
 
 
 def test_a_first_registration_is_served_within_a_second(
@@ -94,11 +95,14 @@ def test_a_killed_backend_fails_no_request(
     eventually(lambda: len(balancer.servers()) == 2)
 
     dies.kill()
+    started = time.monotonic()
     answers = [balancer.get() for _ in range(50)]
+    took_s = time.monotonic() - started
 
     assert set(answers) == {(200, lives.address)}
     # The one that refused is asked once in a while, not every second time.
-    assert len([line for line in balancer.log() if f"{dies.address}, {lives.address}" in line]) == 1
+    asked_in_vain = [line for line in balancer.log() if f"{dies.address}, {lives.address}" in line]
+    assert 1 <= len(asked_in_vain) <= 1 + took_s / DOWN_S
 
 
 def test_a_backend_that_failed_and_registers_anew_gets_its_turn_at_once(
@@ -133,17 +137,24 @@ def test_a_machine_that_does_not_even_refuse_costs_one_request_two_seconds(
             waiting.setblocking(False)
             waiting.connect_ex(silent.getsockname())
         real_etcd.put(api, f"{KEY}1", lives.address)
-        real_etcd.put(api, f"{KEY}2", f"127.0.0.1:{silent.getsockname()[1]}")
+        waited_for = f"127.0.0.1:{silent.getsockname()[1]}"
+        real_etcd.put(api, f"{KEY}2", waited_for)
         eventually(lambda: len(balancer.servers()) == 2)
 
-        took = []
+        started = time.monotonic()
         for _ in range(10):
-            start = time.monotonic()
             assert balancer.get() == (200, lives.address)
-            took.append(time.monotonic() - start)
+        took_s = time.monotonic() - started
+        eventually(lambda: len(balancer.log()) >= 10)  # a request is logged when it has been answered
 
-    assert 1.9 <= max(took) <= 3.0
-    assert len([seconds for seconds in took if seconds > 0.5]) == 1
+    # By Nginx's own clock, and told from a machine that is busy.
+    times = [
+        float(line.partition("Upstream Response Time: ")[2].partition(",")[0])
+        for line in balancer.log()
+        if f"passed to: {waited_for}, {lives.address}: " in line
+    ]
+    assert 1 <= len(times) <= 1 + took_s / (2 + DOWN_S)
+    assert all(1.9 <= seconds <= 3.0 for seconds in times)
 
 
 def test_servers_take_turns(
@@ -226,7 +237,7 @@ def test_nothing_is_said_while_nothing_changes(
 ) -> None:
     backend = backends()
     real_etcd.put(api, KEY, backend.address)
-    eventually(lambda: balancer.servers() == [backend.address])
+    eventually(lambda: any(f"pool: +{backend.address} " in line for line in balancer.said()))
     said = balancer.said()
 
     for _ in range(10):  # renewals of a v2 sidekick

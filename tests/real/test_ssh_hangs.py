@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import paramiko
@@ -20,11 +20,12 @@ from coreos_kit.adapters.ssh import open_machines
 from coreos_kit.errors import KitError, TimedOut, Unreachable
 from coreos_kit.model.project import MachineEntry
 from coreos_kit.ports import Runner
-from coreos_kit.testing.servers import Sshd, make_key, running_sshd
+from coreos_kit.testing.servers import Sshd, make_key, running_sshd, wait_until
 
 pytestmark = pytest.mark.real
 
 USER = getpass.getuser()
+CONNECT_S = 1.5
 Exec = Callable[[paramiko.Channel], bool]
 
 
@@ -93,7 +94,7 @@ def failure(config_file: Path, *, timeout_s: float = 1.5) -> tuple[KitError, flo
     caught: list[KitError] = []
 
     def run() -> None:
-        with open_machines([entry], connect_timeout_s=1.5, config_file=config_file) as machines:
+        with open_machines([entry], connect_timeout_s=CONNECT_S, config_file=config_file) as machines:
             try:
                 machines.runner("web1").run(["true"], timeout_s=timeout_s)
             except KitError as error:
@@ -102,7 +103,7 @@ def failure(config_file: Path, *, timeout_s: float = 1.5) -> tuple[KitError, flo
     started = time.monotonic()
     thread = threading.Thread(target=run, daemon=True)  # not here: what hangs for ever must not hang the test
     thread.start()
-    thread.join(10)
+    thread.join(20)
     assert caught, "it still hangs"
     return caught[0], time.monotonic() - started
 
@@ -134,7 +135,7 @@ def test_a_connection_that_breaks_between_the_last_output_and_the_exit_code_is_l
 
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     with lame_server(tmp_path, execute=break_off) as config_file:
-        error, _ = failure(config_file)
+        error, _ = failure(config_file, timeout_s=8)
 
     assert isinstance(error, Unreachable)
     assert "was lost while true ran" in str(error)
@@ -148,7 +149,7 @@ def test_a_server_that_never_answers_a_login_costs_its_time_once_and_not_for_eac
         error, took_s = failure(config_file)
 
     assert "it gave no answer to the login in time" in str(error)
-    assert took_s < 3
+    assert took_s < 3 * CONNECT_S
 
 
 def test_an_agent_that_says_nothing_has_no_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,14 +171,23 @@ def test_an_agent_that_says_nothing_has_no_keys(tmp_path: Path, monkeypatch: pyt
     assert done == [0], "it still waits for the agent"
 
 
+def processes(server: Sshd) -> dict[int, str]:
+    """Return the names of the server's processes and of all that they started, by their numbers."""
+    assert server.process
+    found: dict[int, str] = {}
+    left = [server.process.pid]
+    while left:
+        pid = left.pop()
+        with suppress(FileNotFoundError, ProcessLookupError):  # it may end while it is looked at
+            found[pid] = Path(f"/proc/{pid}/comm").read_text().strip()
+            left += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+    return found
+
+
 @contextmanager
 def stopped(server: Sshd) -> Iterator[None]:
     """Let the server's processes hang, those of its sessions as well."""
-    assert server.process
-    pids = [server.process.pid]
-    for pid in pids:
-        pids += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
-    sshds = [pid for pid in pids if Path(f"/proc/{pid}/comm").read_text().startswith("sshd")]
+    sshds = [pid for pid, name in processes(server).items() if name.startswith("sshd")]
     for pid in sshds:
         os.kill(pid, signal.SIGSTOP)
     try:
@@ -214,7 +224,7 @@ def test_a_server_that_hangs_under_a_long_command_is_found_out_long_before_the_c
         runner = machines.runner("web1")
         runner.run(["true"])
         failures = sleeping(runner)
-        time.sleep(0.5)
+        wait_until(lambda: "sleep" in processes(server).values())
         with stopped(server):
             lost = failures.get(timeout=20)
 
@@ -234,13 +244,13 @@ def test_a_server_that_hangs_before_a_long_command_is_found_out_as_well() -> Non
     assert "it no longer answers" in str(lost)
 
 
-@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("settings", [(), ("MaxSessions 1",)], ids=["usual", "one session"])
 def test_a_command_that_is_silent_for_long_comes_to_its_end_where_the_server_is_well(
-    settings: tuple[str, ...],
+    settings: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ssh_channel, "_QUIET_S", 2)  # as long as a busy server has for its sign of life
     with running_sshd(settings=settings) as server, open_machines([server.entry()]) as machines:
-        done = machines.runner("web1").run(["sh", "-c", "sleep 2; echo done"], timeout_s=30)
+        done = machines.runner("web1").run(["sh", "-c", "sleep 5; echo done"], timeout_s=60)
 
     assert done.text == "done\n"
 

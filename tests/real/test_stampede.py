@@ -72,10 +72,13 @@ def test_overload_that_fails_every_check_at_once_fails_no_request(
     balancer: RealBalancer, cluster: Cluster, eventually
 ) -> None:
     with Load(balancer) as load:
-        for backend in cluster.backends:  # what their sidekicks do
-            cluster.deregister(backend)
-            time.sleep(0.3)
-        eventually(lambda: balancer.show()["held"] == cluster.addresses)
+        first, second, third = cluster.backends
+        cluster.deregister(first)  # what their sidekicks do
+        eventually(lambda: balancer.servers() == cluster.addresses[1:])
+        cluster.deregister(second)
+        eventually(lambda: balancer.state()["held"] == cluster.addresses[:2])
+        cluster.deregister(third)
+        eventually(lambda: balancer.state()["held"] == cluster.addresses)
         time.sleep(4)  # longer than a renewal and its hold: they are kept because they take connections
 
         assert balancer.servers() == cluster.addresses
@@ -119,7 +122,7 @@ def test_backends_that_are_drained_and_stopped_one_after_the_other_leave_at_once
         left.remove(backend.address)
         eventually(lambda: balancer.servers() == left, within_s=1)
         backend.kill()
-        time.sleep(1.5)  # until it is seen to be down
+        time.sleep(2.2)  # until it is seen to be down, which is looked at every second; its window is three
 
     assert balancer.get()[0] == 503
     assert not [line for line in balancer.said() if "stampede" in line]
