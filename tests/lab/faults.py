@@ -110,7 +110,8 @@ def full_disk(kit: Kit, machine: str) -> Iterator[None]:
     try:
         yield
     finally:
-        inside(kit, machine, f"umount {UNITS} && systemctl daemon-reload")
+        # A script of the deploy may still stand in there.
+        inside(kit, machine, f"until umount {UNITS}; do sleep 0.2; done; systemctl daemon-reload")
 
 
 @contextmanager
@@ -219,7 +220,7 @@ class Deploying:
     said: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
-    def reaches(self, stage: Stage, *, within_s: float = 60) -> None:
+    def reaches(self, stage: Stage, *, within_s: float = 180) -> None:
         """Wait until it has said the stage's line, and then the stage's seconds."""
         pattern = re.compile(stage.line)
         wait_for(

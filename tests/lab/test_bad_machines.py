@@ -1,30 +1,14 @@
 """Machines that are there and don't do what they are asked: no root without a password, a full disk."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.lab.conftest import Kit
+from tests.lab.faults import full_disk
 
 UNIT = "apache@7777.service"
 TEMPLATE = "unit_templates/service@.service.j2"
-
-
-@contextmanager
-def full_disk(kit: Kit, machine: str) -> Iterator[None]:
-    """Lay a tmpfs over the units' folder, with the same files in it and not one page to spare."""
-    kit.machine(
-        machine,
-        "set -e; cd /etc/systemd; cp -a system /run/units; size=$(($(du -sk system | cut -f1) + 64))k;"
-        "mount -t tmpfs -o size=$size,mode=755 full system; cp -a /run/units/. system;"
-        "systemctl daemon-reload; dd if=/dev/zero of=system/ballast 2>/dev/null || true; rm -rf /run/units",
-    )
-    try:
-        yield
-    finally:
-        kit.machine(machine, "umount /etc/systemd/system && systemctl daemon-reload")
 
 
 def unit_text(kit: Kit, machine: str, unit: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.lab.conftest import Kit
+from tests.lab.faults import wait_for
 
 UNIT = "apache@7777.service"
 FILES = "/etc/systemd/system"
@@ -45,6 +46,14 @@ def only(kit: Kit, kind: str) -> dict[str, Any]:
     assert [ghost["kind"] for ghost in found] == [kind], found
     assert all(found[0][key] for key in ("subject", "expected", "seen", "remedy"))
     return found[0]
+
+
+def wait_for_ghost(kit: Kit, kind: str) -> None:
+    """Wait until a balancer has noticed: it looks at its files, and at etcd, every five seconds."""
+    wait_for(
+        lambda: kind in [ghost["kind"] for ghost in kit("verify", "--json", code=None).json["ghosts"]],
+        within_s=30,
+    )
 
 
 def assert_mended(kit: Kit, what: str) -> None:
@@ -329,7 +338,8 @@ def test_a_unit_that_is_not_configured_any_more(kit: Kit, machine: str) -> None:
 
 def test_a_balancer_whose_nginx_does_not_run_what_its_files_say(kit: Kit, balancer: str) -> None:
     by_hand = "/etc/nginx/conf.d/by-hand.conf"
-    kit.machine(balancer, f"docker exec nginx_lb sh -c 'echo \"add_header X-By-Hand\" > {by_hand}; sleep 7'")
+    kit.machine(balancer, f"docker exec nginx_lb sh -c 'echo \"add_header X-By-Hand\" > {by_hand}'")
+    wait_for_ghost(kit, "balancer-configuration")
 
     ghost = only(kit, "balancer-configuration")
 
@@ -353,8 +363,9 @@ def test_a_balancer_whose_running_configuration_was_edited(kit: Kit, balancer: s
 def test_a_balancer_that_does_not_follow_etcd(kit: Kit, balancer: str) -> None:
     rule = "OUTPUT -p tcp --dport 2379 -j REJECT"
     pid = "$(docker inspect --format '{{.State.Pid}}' nginx_lb)"
-    kit.machine(balancer, f"nsenter --net --target {pid} iptables -I {rule}; sleep 8")
+    kit.machine(balancer, f"nsenter --net --target {pid} iptables -I {rule}")
     try:
+        wait_for_ghost(kit, "balancer-deaf")
         ghost = only(kit, "balancer-deaf")
 
         assert (ghost["machine"], ghost["subject"]) == (balancer, "nginx_lb")

@@ -277,7 +277,9 @@ def test_fleet_is_installed_from_a_folder_on_a_lab_that_runs(drill: NspawnLab, t
     drill.kill("core-1", NAME)
     drill.revive("core-1", NAME)
 
-    assert on(lab, "core-1", "systemctl", "is-active", "fleet.service", "fleet.socket") == "active\nactive\n"
+    # What a lab waits for is etcd; fleet starts when systemd has heard of it, and the boot ends after that.
+    booted = "systemctl is-system-running --wait > /dev/null; systemctl is-active fleet.service fleet.socket"
+    assert on(lab, "core-1", "bash", "-c", booted) == "active\nactive\n"
     assert "etcd_servers" in on(lab, "core-1", "cat", "/etc/fleet/fleet.conf")
     assert on(lab, "core-1", "bash", "-c", "type -P fleetctl") == "/usr/bin/fleetctl\n"
 

@@ -86,16 +86,16 @@ def test_the_lock_of_a_deploy_is_shown_and_keeps_another_out(second: Kit) -> Non
     value = json.dumps({**holder, "command": "coreos-kit deploy", "nonce": "ff"})
     kit.machine(
         "core-1",
-        "export ETCDCTL_API=3; lease=$(etcdctl lease grant 20); lease=${lease#lease }; lease=${lease%% *};"
+        "export ETCDCTL_API=3; lease=$(etcdctl lease grant 40); lease=${lease#lease }; lease=${lease%% *};"
         f" etcdctl put --lease=$lease {ROOT}/lock '{value}'",
     )
 
     shown = kit("lock", "show", "--json").json
     refused = kit("deploy", "--yes", code=7)
-    waited = kit("deploy", "--yes", "--lock-wait", "60")
+    waited = kit("deploy", "--yes", "--lock-wait", "90")
 
     assert shown["holder"]["owner"] == "bob"
-    assert 0 < shown["holder"]["ttl_left_s"] <= 20
+    assert 0 < shown["holder"]["ttl_left_s"] <= 40
     assert "the lock is held by bob on elsewhere (process 7)" in refused.err
     assert "waiting for the lock: bob on elsewhere" in waited.err
     assert kit("lock", "show", "--json").json["held"] is False

@@ -329,6 +329,7 @@ def private(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
         f" && printf %s '{REGISTRY}' > registry.yml && echo '{user}' > users"
         f" && echo '{docker}' > docker/config.json"
         " && systemd-run -q --unit=private-registry /usr/bin/docker-registry serve /root/private/registry.yml"
+        f" && timeout 60 bash -c 'until curl -s -o /dev/null http://{PRIVATE}/v2/; do sleep 0.1; done'"
         " && for image in apache nginx_lb; do docker pull -q user_name/$image"
         f" && docker tag user_name/$image {PRIVATE}/team/$image"
         f" && DOCKER_CONFIG=/root/private/docker docker push -q {PRIVATE}/team/$image"
@@ -372,7 +373,7 @@ def test_private_images_are_pulled_with_the_clusters_login(private: Kit) -> None
     assert kit.machine(machine, "ls -d /run/coreos-kit.*", code=None) == ""
     # Units pull for themselves, too: a machine may have been without the image.
     kit.machine(machine, "systemctl restart apache@7777.service")
-    said = kit.machine(machine, "journalctl -o cat -u apache@7777.service -n 40")
+    said = kit.machine(machine, "journalctl --sync; journalctl -o cat -u apache@7777.service -n 40")
     assert "Image is up to date" in said
     assert "no basic auth credentials" not in said
     assert login not in said

@@ -37,9 +37,19 @@ def balancer(kit: Kit) -> str:
 
 @contextmanager
 def frozen_sidekick(kit: Kit, machine: str) -> Iterator[None]:
-    """Stop the sidekick's process where it is, so that it can't mend what we break."""
+    """Stop the sidekick's process where it is, so that it can't mend what we break.
+
+    Its lease is renewed once more by hand: how old it was when the sidekick stopped, chance decides.
+    """
+    key = f"/services/apache/{kit.address_of(machine)}"
     kit.machine(machine, f"systemctl kill --kill-whom=all --signal=STOP {SIDEKICK}")
     try:
+        kit.machine(
+            machine,
+            "export ETCDCTL_API=3; set -e -o pipefail;"
+            f" lease=$(etcdctl get --write-out=fields {key} | sed -n 's/^\"Lease\" : //p');"
+            ' etcdctl lease keep-alive --once "$(printf %x "$lease")"',
+        )
         yield
     finally:
         kit.machine(machine, f"systemctl kill --kill-whom=all --signal=CONT {SIDEKICK}")
