@@ -175,15 +175,7 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
     when a machine is drained.
     """
     verdict = _verify(session, prepared, result)
-    wanted, was_silent = {unit.name for unit in prepared.desired}, prepared.observed.unreachable
-    is_known = all(line.partition(": ")[0] in was_silent for line in verdict.unreachable)
-    broken = [
-        f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
-        for chain in verdict.chains
-        if chain.unit in wanted
-        for link in chain.links
-        if link.state is State.BROKEN or (link.state is State.UNKNOWN and not (was_silent and is_known))
-    ]
+    broken = _broken(prepared, verdict)
     if not broken:
         return verdict
     first = next(iter(session.cluster.services), None)
@@ -196,9 +188,26 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
     )
 
 
+def _broken(prepared: Prepared, verdict: Verdict) -> list[str]:
+    wanted, was_silent = {unit.name for unit in prepared.desired}, prepared.observed.unreachable
+    is_known = all(line.partition(": ")[0] in was_silent for line in verdict.unreachable)
+    return [
+        f"{link.state}: {link.name} of {chain.unit} on {chain.machine or 'no machine'}: {link.seen}"
+        for chain in verdict.chains
+        if chain.unit in wanted
+        for link in chain.links
+        if link.state is State.BROKEN or (link.state is State.UNKNOWN and not (was_silent and is_known))
+    ]
+
+
 def _verify(session: Session, prepared: Prepared, result: DeployResult) -> Verdict:
-    if not result.changed and not result.let_in:
-        return verify(session, observed=prepared.observed)
+    if not result.changed and not result.let_in:  # what runs may have come up a moment ago, though
+        return verify(
+            session,
+            wait_s=SETTLE_S,
+            observed=prepared.observed,
+            until=lambda verdict: not _broken(prepared, verdict),
+        )
     try:
         return verify(session, wait_s=SETTLE_S)
     except KitError as error:

@@ -18,7 +18,7 @@ from coreos_kit.ops.plan import Prepared, prepare
 from coreos_kit.ops.render import read_sources
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions
-from coreos_kit.ports import Change, Check, UnitOutcome
+from coreos_kit.ports import Change, Check, Probe, ProbeOrder, UnitOutcome
 from coreos_kit.testing.cluster import FakeClock, FakeCluster
 from coreos_kit.testing.engine import FakeEngine
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
@@ -417,6 +417,43 @@ def test_a_chain_that_broke_without_any_change_says_so(deployed: Site) -> None:
 
     with pytest.raises(DeployFailed, match="nothing had to change, but the chain does not hold"):
         check(deployed.session, prepared, deploy(deployed.session, prepared))
+
+
+class LateProber:
+    """Says of the balancer's pool what it will be, and what it is until then: empty."""
+
+    def __init__(self, site: Site, at: float) -> None:
+        self.site, self.at = site, at
+
+    def probe(self, order: ProbeOrder) -> Probe:
+        seen = self.site.fake.probe(order)
+        return seen if self.site.session.clock.now() >= self.at else replace(seen, pool=frozenset())
+
+
+@pytest.mark.parametrize("at", [5, 19])
+def test_where_nothing_has_to_change_a_balancer_has_its_time_to_follow_as_well(
+    deployed: Site, at: float
+) -> None:
+    """A machine has just come back: what stands on it runs and is registered, and the pool follows."""
+    deployed.session = replace(
+        deployed.session, prober=LateProber(deployed, deployed.session.clock.now() + at)
+    )
+    prepared = deployed.prepare()
+
+    verdict = check(deployed.session, prepared, deploy(deployed.session, prepared))
+
+    assert verdict.ok
+
+
+def test_where_nothing_has_to_change_and_all_holds_nothing_is_waited_for(deployed: Site) -> None:
+    """Not for a machine either that was down and skipped."""
+    deployed.fake.machines["core-2"].is_down = True
+    before = deployed.session.clock.now()
+    prepared = deployed.prepare(skip={"core-2"})
+
+    check(deployed.session, prepared, deploy(deployed.session, prepared))
+
+    assert deployed.session.clock.now() == before
 
 
 def test_what_a_skipped_machine_hides_is_not_held_against_the_deploy(deployed: Site) -> None:
