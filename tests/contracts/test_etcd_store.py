@@ -48,7 +48,7 @@ def stand(request: pytest.FixtureRequest) -> Iterator[Stand]:
     with running_etcd() as server:
         put = _put_v2(server) if request.param == "v2" else _put_v3(server)
         settings = EtcdSettings(endpoints=(server.url,))
-        with open_store(settings, EtcdApi(request.param), {}, timeout_s=2) as store:
+        with open_store(settings, EtcdApi(request.param), {}, timeout_s=10) as store:
             yield Stand(store, put, time.sleep, server.stop)
 
 
@@ -247,14 +247,14 @@ def test_renewing_gives_the_whole_time_again(stand: Stand) -> None:
     key = "/coreos-kit/v1/web/lock"
     lease = stand.store.create(key, "mine: 1f", 60)
     assert lease
-    stand.wait(2.1)
+    stand.wait(4.1)
 
     assert stand.store.renew(key, "mine: 1f", lease, 60) is True
 
     entry = stand.store.entry(key)
     assert entry is not None
     assert entry.ttl_left_s is not None
-    assert 58.5 < entry.ttl_left_s <= 60
+    assert 56 < entry.ttl_left_s <= 60  # without that it would be 56 at most
 
 
 def test_a_key_that_is_gone_or_anothers_is_not_renewed(stand: Stand) -> None:

@@ -17,7 +17,7 @@ from coreos_kit.ports import Runner
 from coreos_kit.testing.fleetctl import Fleetctl, StateFolder
 from coreos_kit.testing.fleetctl.__main__ import WallClock
 from coreos_kit.testing.fleetctl.packing import packed, script
-from coreos_kit.testing.servers import SSHD, running_sshd
+from coreos_kit.testing.servers import SSHD, running_sshd, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -83,4 +83,5 @@ def test_one_call_leaves_to_the_next_what_it_did(machine: Machine) -> None:
     assert (code, err) == (0, "")
     assert "Unit plain.service launched on 305932de.../10.132.0.13\n" in out
     assert machine.fleetctl("cat", "plain.service") == machine.in_process("cat", "plain.service")
+    wait_until(lambda: "running" in machine.in_process("list-units")[1])
     assert machine.fleetctl("list-units") == machine.in_process("list-units")

@@ -99,11 +99,11 @@ def test_what_is_missing_is_named_with_where_it_was_looked_for(tmp_path: Path) -
 def test_a_command_that_fails_or_hangs_is_refused_without_what_it_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "COMMAND_TIMEOUT_S", 0.5)
     fails = SecretSource("db", command=python("print('hunter2'); raise SystemExit(3)"))
     hangs = SecretSource("db", command=python("print('hunter2', flush=True); import time; time.sleep(9)"))
 
     assert refused(fails, tmp_path).endswith("ended with code 3")
+    monkeypatch.setattr(reading, "COMMAND_TIMEOUT_S", 0.5)
     assert refused(hangs, tmp_path).endswith("did not come to its end within 0.5 s")
     with pytest.raises(InvalidConfig) as caught:
         read(hangs, tmp_path)
