@@ -37,7 +37,8 @@ SIDEKICK_TEXT = text_of(
 PLAIN_TEXT = text_of("kitplain")
 LOOP = "/bin/bash -c 'trap : USR1 USR2; while :; do sleep 1 & wait $$!; done'"
 HEEDING_TEXT = SIDEKICK_TEXT.replace("/bin/sleep 1000", LOOP)
-FAILING_TEXT = text_of("kitplain").replace("/bin/sleep 1000", "/bin/false")
+# To systemd it is active as soon as there is a process; it has noticed the end before this start is over.
+FAILING_TEXT = text_of("kitplain").replace("/bin/sleep 1000", "/bin/false\nExecStartPost=/bin/sleep 1")
 
 
 @pytest.fixture

@@ -256,13 +256,13 @@ def test_an_up_that_is_killed_while_it_installs_leaves_no_process_and_no_mount(
     environment = {**os.environ, "COREOS_KIT_CACHE_DIR": str(tmp_path)}
     dying = subprocess.Popen([sys.executable, "-c", UP, NAME], stdout=subprocess.DEVNULL, env=environment)
     installing = re.compile(rf"^/bin/sh .*debootstrap.*{re.escape(str(tmp_path))}")
-    assert wait_until(lambda: any(installing.search(line) for line in process_lines()), timeout_s=20)
+    assert wait_until(lambda: any(installing.search(line) for line in process_lines()), timeout_s=60)
     time.sleep(1)
 
     dying.kill()
     dying.wait()
 
-    assert wait_until(lambda: not any(str(tmp_path) in line for line in process_lines()), timeout_s=5)
+    assert wait_until(lambda: not any(str(tmp_path) in line for line in process_lines()), timeout_s=20)
     assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
     assert drill.down(NAME).removed == ()
 
