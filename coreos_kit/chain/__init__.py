@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from coreos_kit.chain.balancers import backend_link, balancer_links
-from coreos_kit.chain.evidence import Evidence, balancer_places, container_name, places, places_or_nowhere
+from coreos_kit.chain.evidence import Evidence, balancer_places, places, places_or_nowhere
 from coreos_kit.chain.registrations import RENEWAL_GRACE_S, registration_links
 from coreos_kit.chain.units import container_link, held_links, unit_link
 from coreos_kit.model.chain import Chain, Verdict
@@ -11,7 +11,7 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.plan import UnitKind
 from coreos_kit.model.services import HealthKind, LoadBalancer, Service, is_port
 
-__all__ = ["RENEWAL_GRACE_S", "Evidence", "balancer_places", "container_name", "judge", "places"]
+__all__ = ["RENEWAL_GRACE_S", "Evidence", "balancer_places", "judge", "places"]
 
 
 def judge(evidence: Evidence) -> Verdict:

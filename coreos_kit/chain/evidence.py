@@ -35,11 +35,6 @@ class Evidence:
     )  # where the last deploy put each unit; read only where one stands on several machines
 
 
-def container_name(unit: UnitName) -> str:
-    """Return the name that a unit gives its container, e.g. ``apache.7777`` for ``apache@7777.service``."""
-    return f"{unit.prefix}.{unit.instance}" if unit.instance else unit.prefix
-
-
 def places(evidence: Evidence, unit: UnitName) -> list[ObservedMachine]:
     """Return the machines on which the project's unit of that name stands."""
     return [

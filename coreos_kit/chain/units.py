@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from coreos_kit.chain.evidence import Evidence, container_name
+from coreos_kit.chain.evidence import Evidence
 from coreos_kit.model.chain import Link, LinkName, State
 from coreos_kit.model.cluster import Observation, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.services import container_name
 
 
 def held_links(

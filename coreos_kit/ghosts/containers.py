@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
-from coreos_kit.chain import Evidence, container_name
+from coreos_kit.chain import Evidence
 from coreos_kit.model.cluster import ObservedContainer, ObservedMachine
 from coreos_kit.model.ghosts import Ghost, GhostKind, RemoveContainer
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.services import container_name
 
 # What has ended is litter, not a lie: without Restart= a profile leaves it until the next start.
 _ALIVE = frozenset({"running", "paused", "restarting"})

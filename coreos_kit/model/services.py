@@ -19,6 +19,11 @@ def server_of(private_ip: str, instance: str) -> str:
     return f"{private_ip}:{instance}"
 
 
+def container_name(unit: UnitName) -> str:
+    """Return the name that a unit gives its container, e.g. ``apache.7777`` for ``apache@7777.service``."""
+    return f"{unit.prefix}.{unit.instance}" if unit.instance else unit.prefix
+
+
 class HealthKind(StrEnum):
     """How a backend is asked whether it is well."""
 

@@ -4,11 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TypeGuard
 
-from coreos_kit.chain import container_name
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import HealthKind, LoadBalancer, Service, Watcher, server_of
+from coreos_kit.model.services import HealthKind, LoadBalancer, Service, Watcher, container_name, server_of
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import listening_address
 from coreos_kit.parallel import on_each

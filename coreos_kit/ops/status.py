@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from coreos_kit.chain import container_name
 from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedUnit
 from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.services import container_name
 from coreos_kit.ops.holding import try_read_holding
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.verify import configured_units, read_etcd

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-from coreos_kit.chain import Evidence, balancer_places, container_name, judge, places
+from coreos_kit.chain import Evidence, balancer_places, judge, places
 from coreos_kit.errors import KitError, Refused
 from coreos_kit.ghosts import find_ghosts, find_unseen
 from coreos_kit.model.chain import Verdict
@@ -13,7 +13,15 @@ from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Cluster
-from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service, is_port, server_of
+from coreos_kit.model.services import (
+    Bind,
+    HealthKind,
+    LoadBalancer,
+    Service,
+    container_name,
+    is_port,
+    server_of,
+)
 from coreos_kit.ops.holding import try_read_holding
 from coreos_kit.ops.releases import read_history
 from coreos_kit.ops.session import Session

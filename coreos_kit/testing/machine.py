@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from coreos_kit.chain import container_name
 from coreos_kit.model.cluster import ObservedContainer, ObservedMachine, ObservedUnit
 from coreos_kit.model.names import UnitName
+from coreos_kit.model.services import container_name
 from coreos_kit.planning.recording import digest
 from coreos_kit.ports import UnitOutcome
 from coreos_kit.units.ownership import owner_of

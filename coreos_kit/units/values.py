@@ -8,7 +8,7 @@ from coreos_kit.model.image_names import fully_qualified
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import Dependency, Profile
 from coreos_kit.model.project import Cluster, Project
-from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service, is_port
+from coreos_kit.model.services import Bind, HealthKind, LoadBalancer, Service, container_name, is_port
 from coreos_kit.units import escape, secret_files, sidekick
 from coreos_kit.units.placing import sidekick_x_fleet_lines, x_fleet_lines
 from coreos_kit.units.pool_environment import PRIVATE_ADDRESS, pool_environment
@@ -60,7 +60,7 @@ def service_values(project: Project, cluster: Cluster, service: Service) -> Valu
         "after": bases,
         "before": sidekicks,
         "needed_variables": [PRIVATE_ADDRESS] if publish else [],
-        "container": f"{service.name}.%i",
+        "container": container_name(_instance_of(service.template)),
         "publish": f" -p {PRIVATE_ADDRESS}:%i:{service.container_port}" if publish else "",
         "arguments": arguments,
         "image": escape.argument(image_of(project, profile, service.image)),
@@ -101,7 +101,7 @@ def sidekick_values(project: Project, cluster: Cluster, service: Service) -> Val
 
 def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalancer) -> Values:
     """Return what a balancer's unit is made of."""
-    profile = cluster.profile
+    profile, unit = cluster.profile, balancer.unit_file
     strong = profile.dependency is Dependency.REQUIRES
     bases = [*_etcd_units(cluster), *_engine_units(profile)]
     address = {Bind.PUBLIC: f"{_PUBLIC_ADDRESS}:", Bind.PRIVATE: f"{PRIVATE_ADDRESS}:", Bind.ANY: ""}[
@@ -124,7 +124,7 @@ def load_balancer_values(project: Project, cluster: Cluster, balancer: LoadBalan
         "wants": [] if strong else bases,
         "after": bases,
         "needed_variables": [variable for variable in needed if variable],
-        "container": f"{balancer.name}.%i" if balancer.instances else balancer.name,
+        "container": container_name(_instance_of(unit) if unit.is_template else unit),
         "publish": f" -p {address}{balancer.port}:{balancer.port}",
         "arguments": arguments,
         "image": escape.argument(image_of(project, profile, balancer.image)),

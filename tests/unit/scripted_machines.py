@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 
 from coreos_kit.adapters.archive import files_of
 from coreos_kit.adapters.scripts import script
-from coreos_kit.chain import container_name
 from coreos_kit.model.names import UnitName
-from coreos_kit.model.services import HealthKind
+from coreos_kit.model.services import HealthKind, container_name
 from coreos_kit.ports import Change, Check, ProbeOrder, UnitOutcome
 from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.testing.machine import FakeMachine
