@@ -66,13 +66,6 @@ def with_lab(cluster: Cluster) -> Cluster:
     )
 
 
-def unit_sources(project: Project) -> dict[str, str]:
-    """Read unit_templates/ of the workspace: file name -> text."""
-    from coreos_kit.ops.render import read_sources
-
-    return read_sources(project.root)
-
-
 @contextmanager
 def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iterator[Session]:
     """Open a cluster for work; everything that was connected is closed at the end."""
@@ -86,6 +79,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
     from coreos_kit.adapters.secrets import SecretReader
     from coreos_kit.adapters.workstation import SystemClock, author
     from coreos_kit.ops.machine_files import try_registry_login
+    from coreos_kit.ops.render import read_sources
     from coreos_kit.units.secret_files import folder
 
     project = open_project(settings)
@@ -109,7 +103,7 @@ def open_session(settings: Settings, *, progress: Callable[[str], None]) -> Iter
         yield Session(
             project=project,
             cluster=cluster,
-            sources=unit_sources(project),
+            sources=read_sources(project.root),
             driver=_driver(cluster, runners, join),
             prober=MachineProber(cluster.profile.engine_path, runners),
             runners=runners,
