@@ -8,7 +8,7 @@ from coreos_kit.cli import output
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
 from coreos_kit.model.stage import Stage
-from coreos_kit.ops.listening import Listener
+from coreos_kit.ops.rollout.listening import Listener
 from coreos_kit.ports import Clock
 
 

@@ -181,3 +181,7 @@ class LoadBalancer:
         if not self.instances:
             return (self.unit_file,)
         return tuple(self.unit_file.instantiate(instance) for instance in self.instances)
+
+    def answers_at(self, *, public_ip: str, private_ip: str) -> str:
+        """Return the address on which it answers, as the machine with those addresses can reach it itself."""
+        return public_ip if self.bind is Bind.PUBLIC else private_ip or "127.0.0.1"

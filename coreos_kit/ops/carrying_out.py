@@ -9,10 +9,10 @@ from coreos_kit.model.chain import Verdict
 from coreos_kit.model.release import Release, Revision
 from coreos_kit.ops.deploy import DeployOptions, DeployResult, check, deploy
 from coreos_kit.ops.hooks import Hooks
-from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.lock import Lock, held_lock
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.recording import About, Recording, begin
+from coreos_kit.ops.rollout.listening import Listener
 from coreos_kit.ops.session import Session
 from coreos_kit.planning.sameness import same_work
 

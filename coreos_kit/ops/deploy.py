@@ -9,19 +9,19 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitKind
 from coreos_kit.ops.bringing import pull_images, write_environments
-from coreos_kit.ops.footing import Footing
-from coreos_kit.ops.ledger import Ledger
-from coreos_kit.ops.let_in import let_in_forgotten
-from coreos_kit.ops.listening import Listener, Listeners
 from coreos_kit.ops.machine_files import remove_files, write_files
 from coreos_kit.ops.plan import Prepared
-from coreos_kit.ops.pools import Pools
-from coreos_kit.ops.rolling import guarded_services, roll
+from coreos_kit.ops.rollout.footing import Footing
+from coreos_kit.ops.rollout.ledger import Ledger
+from coreos_kit.ops.rollout.let_in import let_in_forgotten
+from coreos_kit.ops.rollout.listening import Listener, Listeners
+from coreos_kit.ops.rollout.pools import Pools
+from coreos_kit.ops.rollout.rolling import guarded_services, roll
+from coreos_kit.ops.rollout.undo import go_back
+from coreos_kit.ops.rollout.wave import as_it_came
+from coreos_kit.ops.rollout.work import Work
 from coreos_kit.ops.session import Session
-from coreos_kit.ops.undo import go_back
 from coreos_kit.ops.verify import verify
-from coreos_kit.ops.wave import as_it_came
-from coreos_kit.ops.work import Work
 from coreos_kit.planning import follows_other_etcd, refuse_downtime
 
 DEFAULT_TIMEOUT_S = 90

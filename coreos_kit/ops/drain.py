@@ -12,10 +12,10 @@ from coreos_kit.ops.carrying_out import Done, Order, carry_out
 from coreos_kit.ops.cordons import Cordon, cordon, refuse_scheduler, refuse_unknown
 from coreos_kit.ops.etcd_word import ask_etcd
 from coreos_kit.ops.holding import holding_notes, with_holding
-from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.machine_files import plan_files, read_secrets, seal
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.releases import try_history, with_recorded
+from coreos_kit.ops.rollout.listening import Listener
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.draining import as_it_stands, only_moves

@@ -17,8 +17,8 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, Verb
 from coreos_kit.model.services import DISCOVERY_SUFFIX
 from coreos_kit.ops.files import way_out
-from coreos_kit.ops.listening import Listener
 from coreos_kit.ops.plan import Prepared
+from coreos_kit.ops.rollout.listening import Listener
 from coreos_kit.ops.session import Session
 
 FOLDER = "hooks"

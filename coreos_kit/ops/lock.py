@@ -11,7 +11,7 @@ from coreos_kit.model.cluster import EtcdEntry
 from coreos_kit.model.keys import lock_key
 from coreos_kit.model.lock import LEASE_S, RENEW_S, Holder, as_time
 from coreos_kit.model.plan import Step
-from coreos_kit.ops.listening import Listener
+from coreos_kit.ops.rollout.listening import Listener
 from coreos_kit.ops.session import Session
 from coreos_kit.ports import EtcdStore
 

@@ -7,12 +7,12 @@ from coreos_kit.errors import KitError, TimedOut
 from coreos_kit.model.cluster import ObservedUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
-from coreos_kit.ops.leaving import Leaving
-from coreos_kit.ops.listening import Listeners
-from coreos_kit.ops.pools import Pools
+from coreos_kit.ops.rollout.leaving import Leaving
+from coreos_kit.ops.rollout.listening import Listeners
+from coreos_kit.ops.rollout.pools import Pools
+from coreos_kit.ops.rollout.work import Work
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.units import DEFAULT_TIMEOUT_S, UnitsResult
-from coreos_kit.ops.work import Work
 from coreos_kit.ports import Change, UnitOutcome
 
 

@@ -8,15 +8,13 @@ from coreos_kit.chain import Evidence, balancer_places, judge, places
 from coreos_kit.errors import KitError, Refused
 from coreos_kit.ghosts import find_ghosts, find_unseen
 from coreos_kit.model.chain import Verdict
-from coreos_kit.model.cluster import EtcdEntry, Observation, ObservedMachine
+from coreos_kit.model.cluster import EtcdEntry, Observation
 from coreos_kit.model.holding import Holding
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.model.project import Cluster
 from coreos_kit.model.services import (
-    Bind,
     HealthKind,
-    LoadBalancer,
     Service,
     container_name,
     is_port,
@@ -169,11 +167,12 @@ def _orders(evidence: Evidence) -> Mapping[str, ProbeOrder]:
         checks = _checks(evidence, service)
         for name, (unit, where) in balancer_places(evidence, balancer).items():
             covered.add(service.name)
+            host = balancer.answers_at(public_ip=where.public_ip, private_ip=where.private_ip)
             orders[name] = ProbeOrder(
                 where.name,
                 tuple(check for check in checks if check.kind is not HealthKind.NONE),
                 container_name(unit),
-                f"{listening_address(balancer, where)}:{balancer.port}",
+                f"{host}:{balancer.port}",
                 REQUESTS_PER_BACKEND * max(1, len(checks)),
             )
     alone: dict[str, list[Check]] = {}
@@ -196,11 +195,6 @@ def _checks_by_machine(evidence: Evidence, service: Service) -> list[tuple[str, 
         for machine in places(evidence, service.template.instantiate(instance))
         if machine.private_ip
     ]
-
-
-def listening_address(balancer: LoadBalancer, machine: ObservedMachine) -> str:
-    """Return the address on which a balancer answers, as its own machine can reach it."""
-    return machine.public_ip if balancer.bind is Bind.PUBLIC else machine.private_ip or "127.0.0.1"
 
 
 def _probe(

@@ -5,7 +5,7 @@ import pytest
 from coreos_kit.errors import DeployFailed, KitError
 from coreos_kit.model.plan import Step
 from coreos_kit.ops.deploy import DeployOptions, deploy
-from coreos_kit.ops.listening import Listener
+from coreos_kit.ops.rollout.listening import Listener
 from tests.unit.test_deploy import Site, deployed, site
 
 __all__ = ["deployed", "site"]

@@ -13,7 +13,7 @@ from coreos_kit.model.project import EtcdSettings
 from coreos_kit.model.services import Rollout
 from coreos_kit.model.stage import Stage
 from coreos_kit.ops.deploy import DeployOptions, check, deploy
-from coreos_kit.ops.listening import Listener
+from coreos_kit.ops.rollout.listening import Listener
 from coreos_kit.ports import Change, Glance, Probe, ProbeOrder
 from tests.unit.test_deploy import LEAVE_IT, Site, deployed, failing_on, site
 

@@ -4,7 +4,7 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
 from coreos_kit.model.stage import Stage
-from coreos_kit.ops.work import Instance, Work
+from coreos_kit.ops.rollout.work import Instance, Work
 from coreos_kit.planning import change_of
 from coreos_kit.ports import Change, UnitOutcome
 

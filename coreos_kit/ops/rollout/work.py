@@ -8,8 +8,8 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
 from coreos_kit.model.services import Service, server_of
 from coreos_kit.model.stage import Stage
-from coreos_kit.ops.listening import Listener
-from coreos_kit.ops.pools import Pools
+from coreos_kit.ops.rollout.listening import Listener
+from coreos_kit.ops.rollout.pools import Pools
 from coreos_kit.ops.session import Session
 from coreos_kit.ports import Glance
 

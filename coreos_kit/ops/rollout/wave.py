@@ -7,9 +7,9 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Plan, Step, Verb
 from coreos_kit.model.stage import Stage
-from coreos_kit.ops.coming import Coming, Failures, Places
-from coreos_kit.ops.leaving import Leaving, does_not_stop, stop_alone
-from coreos_kit.ops.work import Work
+from coreos_kit.ops.rollout.coming import Coming, Failures, Places
+from coreos_kit.ops.rollout.leaving import Leaving, does_not_stop, stop_alone
+from coreos_kit.ops.rollout.work import Work
 from coreos_kit.parallel import on_each
 from coreos_kit.planning import change_of
 from coreos_kit.ports import UnitOutcome

@@ -7,7 +7,7 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.services import server_of
-from coreos_kit.ops.leaving import heeds_signals
+from coreos_kit.ops.rollout.leaving import heeds_signals
 from coreos_kit.ops.session import Session
 
 

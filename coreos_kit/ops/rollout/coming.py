@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.services import HealthKind, is_port
-from coreos_kit.ops.work import Instance, Work
+from coreos_kit.ops.rollout.work import Instance, Work
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Check, UnitOutcome
 

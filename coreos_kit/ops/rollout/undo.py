@@ -7,9 +7,9 @@ from coreos_kit.errors import KitError
 from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, UnitChange, Verb
-from coreos_kit.ops.ledger import Ledger, unit_at
-from coreos_kit.ops.wave import Wave
-from coreos_kit.ops.work import Work
+from coreos_kit.ops.rollout.ledger import Ledger, unit_at
+from coreos_kit.ops.rollout.wave import Wave
+from coreos_kit.ops.rollout.work import Work
 
 REASON = "goes back"
 

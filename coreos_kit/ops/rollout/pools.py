@@ -9,7 +9,6 @@ from coreos_kit.model.cluster import Observation
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.services import HealthKind, LoadBalancer, Service, Watcher, container_name, server_of
 from coreos_kit.ops.session import Session
-from coreos_kit.ops.verify import listening_address
 from coreos_kit.parallel import on_each
 from coreos_kit.ports import Check, Probe, ProbeOrder
 
@@ -201,7 +200,9 @@ class Pools:
 
     def _at(self, unit: UnitName, balancer: LoadBalancer, machine: str) -> Balancer:
         there = self._observed.machines.get(machine)
-        host = listening_address(balancer, there) if there else "127.0.0.1"
+        host = "127.0.0.1"
+        if there:
+            host = balancer.answers_at(public_ip=there.public_ip, private_ip=there.private_ip)
         polls_s = balancer.confd.interval_s if balancer.watcher is Watcher.CONFD else 0
         return Balancer(unit, machine, f"{host}:{balancer.port}", FOLLOW_S + polls_s)
 

@@ -8,10 +8,10 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Plan, Step
 from coreos_kit.model.project import Cluster
 from coreos_kit.model.services import Service
-from coreos_kit.ops.coming import Places
-from coreos_kit.ops.ledger import Ledger
-from coreos_kit.ops.wave import Wave
-from coreos_kit.ops.work import Work
+from coreos_kit.ops.rollout.coming import Places
+from coreos_kit.ops.rollout.ledger import Ledger
+from coreos_kit.ops.rollout.wave import Wave
+from coreos_kit.ops.rollout.work import Work
 from coreos_kit.planning import change_of
 
 
