@@ -6,7 +6,6 @@ happens by itself. What it claims is shown on real machines by the contract suit
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from coreos_kit.errors import KitError, Unreachable
 from coreos_kit.model.cluster import EtcdEntry, Observation
@@ -16,25 +15,6 @@ from coreos_kit.model.services import Registration, server_of
 from coreos_kit.ports import Change, Check, Glance, Probe, ProbeOrder, UnitOutcome
 from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.testing.machine import FakeMachine
-
-
-@dataclass(slots=True)
-class FakeClock:
-    """Time that passes only when somebody sleeps."""
-
-    time: float = 0.0
-
-    def now(self) -> float:
-        """Return the time."""
-        return self.time
-
-    def wall(self) -> float:
-        """Return the time as one of the year 2026."""
-        return 1_790_000_000 + self.time
-
-    def sleep(self, seconds: float) -> None:
-        """Let it pass."""
-        self.time += seconds
 
 
 class FakeCluster:

@@ -22,7 +22,8 @@ from coreos_kit.model.project import Cluster, EtcdApi, MachineEntry
 from coreos_kit.ops.render import read_sources
 from coreos_kit.ops.session import Session
 from coreos_kit.ports import Checkout, EtcdStore
-from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.clock import FakeClock
+from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.testing.engine import FakeEngine
 from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets

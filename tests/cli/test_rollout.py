@@ -9,7 +9,7 @@ from coreos_kit.cli.show_rollout import Rollout, following
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step
 from coreos_kit.model.stage import Stage
-from coreos_kit.testing.cluster import FakeClock
+from coreos_kit.testing.clock import FakeClock
 from tests.cli.conftest import Kit
 
 APACHE = UnitName.parse("apache@7777.service")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from coreos_kit.testing.cluster import FakeClock
+from coreos_kit.testing.clock import FakeClock
 from coreos_kit.testing.fleetctl import Fleetctl, StateFolder, Story
 from coreos_kit.units.fleet_hash import FleetOption, fleet_hash, fleet_text
 

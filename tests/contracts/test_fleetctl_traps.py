@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coreos_kit.testing.cluster import FakeClock
+from coreos_kit.testing.clock import FakeClock
 from coreos_kit.testing.fleetctl import Fleetctl, StateFolder, Story
 from coreos_kit.testing.fleetctl.packing import packed, script
 

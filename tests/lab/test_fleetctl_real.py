@@ -20,7 +20,7 @@ import pytest
 from coreos_kit.adapters.nspawn.login import ssh_argv
 from coreos_kit.adapters.nspawn.state import read_lab
 from coreos_kit.model.lab import Lab
-from coreos_kit.testing.cluster import FakeClock
+from coreos_kit.testing.clock import FakeClock
 from coreos_kit.testing.fleetctl import Fleetctl, StateFolder
 
 FLEET = os.environ.get("COREOS_KIT_FLEET_BIN", "")

@@ -19,7 +19,8 @@ from coreos_kit.ops.render import read_sources
 from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions
 from coreos_kit.ports import Change, Check, Probe, ProbeOrder, UnitOutcome
-from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.clock import FakeClock
+from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.testing.engine import FakeEngine
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 

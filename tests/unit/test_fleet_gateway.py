@@ -7,7 +7,7 @@ import pytest
 
 from coreos_kit.adapters.fleet.gateway import ELECTION_S, Gateway
 from coreos_kit.errors import Unreachable
-from coreos_kit.testing.cluster import FakeClock
+from coreos_kit.testing.clock import FakeClock
 from coreos_kit.testing.runner import Answer, FakeRunner
 
 WITHOUT_ETCD = """\

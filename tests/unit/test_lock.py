@@ -13,7 +13,8 @@ from coreos_kit.model.plan import Step
 from coreos_kit.model.project import EtcdApi
 from coreos_kit.ops.lock import Lock, held_lock, release, who_holds
 from coreos_kit.ops.session import Session
-from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.clock import FakeClock
+from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.testing.etcd import FakeEtcdStore
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 

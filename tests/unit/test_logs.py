@@ -12,7 +12,8 @@ from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry, Project
 from coreos_kit.ops.logs import LogLine, Silence, follow, journal_argv, logs, read_line
 from coreos_kit.ops.session import Session
-from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.clock import FakeClock
+from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 from coreos_kit.testing.runner import Answer, FakeRunner
 

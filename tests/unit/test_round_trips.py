@@ -19,7 +19,8 @@ from coreos_kit.ops.session import Session
 from coreos_kit.ops.status import status
 from coreos_kit.ops.verify import verify
 from coreos_kit.planning import PlanOptions
-from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.clock import FakeClock
+from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.testing.machine_files import FakeSecrets
 from tests.unit.scripted_machines import ScriptedMachines
 

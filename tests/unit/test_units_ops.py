@@ -14,7 +14,8 @@ from coreos_kit.ops.restarting import restart
 from coreos_kit.ops.session import Session
 from coreos_kit.ops.units import destroy, find, matches, start, stop, with_sidekicks
 from coreos_kit.ports import Change, Check, UnitOutcome
-from coreos_kit.testing.cluster import FakeClock, FakeCluster
+from coreos_kit.testing.clock import FakeClock
+from coreos_kit.testing.cluster import FakeCluster
 from coreos_kit.testing.machine_files import FakeMachineFiles, FakeSecrets
 
 SERVICE = Service("web", "web", "run", 80, ("1", "2"), registration=Registration("/services/web"))
