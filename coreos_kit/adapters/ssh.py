@@ -1,6 +1,5 @@
 """Machines over SSH: one connection each for any number of commands, OpenSSH's settings and host keys."""
 
-import difflib
 import threading
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ from coreos_kit.adapters.ssh_runner import SshRunner
 from coreos_kit.errors import InvalidConfig, UsageError
 from coreos_kit.model.project import MachineEntry
 from coreos_kit.ports import Runner
+from coreos_kit.spelling import nearest
 
 _MOST_HOPS = 8
 
@@ -91,8 +91,8 @@ class SshMachines:
     def runner(self, name: str) -> Runner:
         """Return the door to a machine; the same one each time."""
         if name not in self._runners:
-            near = difflib.get_close_matches(name, self._entries, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(self._entries))}"
+            near = nearest(name, self._entries)
+            hint = f"Did you mean {near}?" if near else f"There are: {', '.join(sorted(self._entries))}"
             raise UsageError(f"no machine {name} in this cluster", hint=hint)
         return self._runners[name]
 

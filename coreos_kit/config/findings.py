@@ -4,9 +4,9 @@ import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Self
 
+from coreos_kit import spelling
 from coreos_kit.config.lines import KeyPath, line_of, line_table
 from coreos_kit.config.lines import shown as shown_path
 from coreos_kit.errors import InvalidConfig
@@ -137,6 +137,5 @@ def nearest(value: object, choices: Iterable[str]) -> str:
     """Return the choice that is spelled most like the value; "" where none is."""
     if not isinstance(value, str):
         return ""
-    by_lower = {choice.lower(): choice for choice in choices}
-    close = get_close_matches(value.lower()[:_LONGEST_SHOWN], by_lower, n=1)
-    return by_lower[close[0]] if close else ""
+    start = value.lower()[:_LONGEST_SHOWN]  # a file's values are as long as somebody likes
+    return spelling.nearest(start, choices, key=str.lower)

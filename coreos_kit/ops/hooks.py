@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from coreos_kit.config.findings import nearest
 from coreos_kit.errors import Interrupted, KitError, Refused
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.plan import Step, Verb
@@ -20,6 +19,7 @@ from coreos_kit.ops.files import way_out
 from coreos_kit.ops.plan import Prepared
 from coreos_kit.ops.rollout.listening import Listener
 from coreos_kit.ops.session import Session
+from coreos_kit.spelling import nearest
 
 FOLDER = "hooks"
 TIMEOUT_S = 300
@@ -82,7 +82,7 @@ def find_hooks(root: Path) -> Mapping[HookName, Path]:
 def unheard(root: Path) -> Iterator[str]:
     """Say of each program in the folder that is nearly called like a hook that it is not run."""
     for path in sorted((root / FOLDER).glob("*")):
-        near = nearest(path.name, map(str, HookName))
+        near = nearest(path.name, map(str, HookName), key=str.lower)
         if near not in ("", path.name) and path.suffix == "" and path.is_file() and os.access(path, os.X_OK):
             yield f"{FOLDER}/{path.name} is not run; did you mean {near}?"
 

@@ -1,6 +1,5 @@
 """Build, push and list the images of a workspace."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ from coreos_kit.model.image_names import split_registry
 from coreos_kit.model.project import Cluster, Project
 from coreos_kit.ops.build_context import build_context, has_sources
 from coreos_kit.ports import ImageBuilder, Progress
+from coreos_kit.spelling import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,8 @@ def _chosen(project: Project, cluster: Cluster, names: Sequence[str]) -> list[st
     by_name = {key: image for image in known for key in (image, image.partition(":")[0])}
     for name in names:
         if name not in by_name:
-            near = difflib.get_close_matches(name, by_name, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(sorted(known))}"
+            near = nearest(name, by_name)
+            hint = f"Did you mean {near}?" if near else f"There are: {', '.join(sorted(known))}"
             raise UsageError(
                 f"no service or balancer of cluster {cluster.name} uses an image {name}", hint=hint
             )

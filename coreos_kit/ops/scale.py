@@ -12,7 +12,6 @@ from typing import Any
 from coreos_kit.config import FILE_NAME, parse_project
 from coreos_kit.config.addresses import HIGHEST_PORT
 from coreos_kit.config.editing import KeyPath, NotEditable, resized
-from coreos_kit.config.findings import nearest
 from coreos_kit.config.lines import shown
 from coreos_kit.errors import Refused, UsageError
 from coreos_kit.model.project import Cluster, Project
@@ -20,6 +19,7 @@ from coreos_kit.model.services import Service, is_port
 from coreos_kit.ops.files import way_out, write_atomically
 from coreos_kit.ops.link import LinkChanges, apply_links, plan_links
 from coreos_kit.ops.render import RenderChanges, apply_render, plan_render
+from coreos_kit.spelling import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _service(cluster: Cluster, name: str) -> Service:
     if any(balancer.name == name for balancer in cluster.load_balancers):
         hint = f'Several balancers have names: [load_balancers.{name}] instances = ["east", "west"]'
         raise UsageError(f"{name} is a load balancer, not a service", hint=hint)
-    near = nearest(name, names)
+    near = nearest(name, names, key=str.lower)
     raise UsageError(
         f"there is no service {name}", hint=f"Did you mean {near}?" if near else _services(names)
     )

@@ -1,6 +1,5 @@
 """start, stop and destroy, unit by unit, wherever the units stand. Needs no etcd."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -14,6 +13,7 @@ from coreos_kit.ops.verify import configured_units
 from coreos_kit.parallel import on_each
 from coreos_kit.planning.downtime import taken_down
 from coreos_kit.ports import Change, UnitOutcome
+from coreos_kit.spelling import nearest
 
 DEFAULT_TIMEOUT_S = 90
 
@@ -184,7 +184,7 @@ def _unknown(
     pattern: str, cluster: str, names: Sequence[UnitName], unreachable: Mapping[str, KitError]
 ) -> KitError:
     by_stem = {name.stem: str(name) for name in sorted(set(names))}
-    near = difflib.get_close_matches(pattern.removesuffix(".service"), by_stem, n=1)
+    near = nearest(pattern.removesuffix(".service"), by_stem)
     if unreachable:
         where = f"the machines of {cluster} that can be seen"
         hint = f"It may stand on {', '.join(sorted(unreachable))}."
@@ -193,6 +193,6 @@ def _unknown(
         hint = f"Its units are {', '.join(by_stem.values())}." if names else "It has none: coreos-kit deploy"
     return KitError(
         f"no unit {pattern} on {where}",
-        hint=f"Did you mean {by_stem[near[0]]}?" if near else hint,
+        hint=f"Did you mean {by_stem[near]}?" if near else hint,
         details=[str(error) for _, error in sorted(unreachable.items())],
     )

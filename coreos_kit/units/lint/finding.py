@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import PurePath
 
@@ -68,10 +67,3 @@ class Source:
     def warning(self, line: int, rule: str, message: str, hint: str = "") -> Finding:
         """Say that something in this file works and will hurt one day."""
         return Finding(self.path, line, rule, Severity.WARNING, message, hint)
-
-
-def nearest(word: str, known: frozenset[str]) -> str:
-    """Return the known spelling most like the word, "" if none is."""
-    lowered = {candidate.lower(): candidate for candidate in sorted(known)}
-    found = get_close_matches(word.lower(), lowered, n=1, cutoff=0.6)
-    return lowered[found[0]] if found else ""

@@ -7,7 +7,8 @@ newer systemd; a value is an error only if no version that the table has can rea
 import re
 from collections.abc import Iterator
 
-from coreos_kit.units.lint.finding import Finding, Source, nearest
+from coreos_kit.spelling import nearest
+from coreos_kit.units.lint.finding import Finding, Source
 from coreos_kit.units.lint.known_settings import SETTINGS, WORDS, sections_of
 from coreos_kit.units.unit_file import Option
 
@@ -77,7 +78,7 @@ def _meant_name(option: Option, sections: frozenset[str]) -> str:
         return f"{option.name}= belongs in [{homes[0]}] of a {homes[0].lower()} unit."
     known = {name: section for section in sorted(sections) for name in SETTINGS[section]}
     known |= dict.fromkeys(SETTINGS[option.section], option.section)
-    meant = nearest(option.name, frozenset(known))
+    meant = nearest(option.name, known, key=str.lower)
     if not meant:
         return ""
     where = "" if known[meant] == option.section else f" in [{known[meant]}]"
@@ -88,7 +89,8 @@ def _meant_value(kind: str, option: Option) -> str:
     if _COMMENT.search(option.value):
         return "Give the comment a line of its own: here it is part of the value."
     known = WORDS[option.name] if kind == "word" else frozenset()
-    if meant := nearest(option.value, _SIGNALS | _FAR_SIGNALS if kind == "signal" else known):
+    choices = _SIGNALS | _FAR_SIGNALS if kind == "signal" else known
+    if meant := nearest(option.value, choices, key=str.lower):
         return f"Did you mean {option.name}={meant}?"
     if kind == "word":
         return f"It takes {', '.join(sorted(known))}."

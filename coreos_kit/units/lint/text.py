@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 
+from coreos_kit.spelling import nearest
 from coreos_kit.units.fleet_hash import FleetRefusal, fleet_options
-from coreos_kit.units.lint.finding import Finding, Source, nearest
+from coreos_kit.units.lint.finding import Finding, Source
 from coreos_kit.units.lint.known_settings import sections_of
 
 _IGNORED_PREFIX = "X-"  # systemd.unit(5): sections and options that begin so are left alone
@@ -70,7 +71,7 @@ def _sections(source: Source) -> Iterator[Finding]:
     for section, line in source.unit.section_lines:
         if section in known | _KIT_SECTIONS:
             continue
-        meant = nearest(section, known | _KIT_SECTIONS)
+        meant = nearest(section, known | _KIT_SECTIONS, key=str.lower)
         if section.startswith(_IGNORED_PREFIX) and meant not in _KIT_SECTIONS:
             continue
         hint = f"Did you mean [{meant}]?" if meant else ""

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 from coreos_kit.errors import InvalidUnit
 from coreos_kit.model import names
+from coreos_kit.spelling import nearest
 from coreos_kit.units import globs, x_fleet
 from coreos_kit.units.fleet_hash import fleet_options
-from coreos_kit.units.lint.finding import Finding, Source, nearest
+from coreos_kit.units.lint.finding import Finding, Source
 from coreos_kit.units.unit_file import Option
 
 _LEGACY = dict.fromkeys(x_fleet.MACHINE_ID[1:], "MachineID") | {
@@ -38,7 +39,7 @@ def _line_of(reason: str, options: tuple[Option, ...]) -> int:
 
 def _option(source: Source, option: Option) -> Iterator[Finding]:
     if option.name not in x_fleet.KEYS:
-        meant = nearest(option.name, _MODERN)
+        meant = nearest(option.name, _MODERN, key=str.lower)
         hint = f"Did you mean {meant}=?" if meant else f"fleet knows {', '.join(sorted(_MODERN))}."
         yield source.error(option.line, "x-fleet-key", f"fleet knows no {option.name}= and ignores it", hint)
         return
