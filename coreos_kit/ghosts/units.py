@@ -13,7 +13,7 @@ from coreos_kit.planning.keeping import Keeping, standing
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.placing import Placed, place_units, stale_units
 from coreos_kit.planning.still import with_sidekicks
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 _NEW_ID = "sudo sh -c 'rm /etc/machine-id && systemd-machine-id-setup && reboot'"
 
@@ -104,6 +104,6 @@ def _placed(
 
 
 def _as_it_stands(unit: DesiredUnit, where: Mapping[str, ObservedUnit], keeping: Keeping) -> tuple[str, ...]:
-    if not where or Requirements.of(unit.name, unit.text).is_global:
+    if not where or UnitRequirements.of(unit.name, unit.text).is_global:
         return tuple(where)
     return (keeping.place(unit.name, where),)

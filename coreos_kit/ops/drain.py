@@ -20,7 +20,7 @@ from coreos_kit.ops.session import Session
 from coreos_kit.planning import PlanOptions, plan
 from coreos_kit.planning.draining import as_it_stands, only_moves
 from coreos_kit.units.render import desired_units
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _stays(made: Plan, observed: Observation, machine: str, standing: Sequence[D
     staying = [
         unit for unit in here if unit.name not in leaving and (unit.service, unit.name.instance) not in stuck
     ]
-    everywhere = {unit.name for unit in staying if Requirements.of(unit.name, unit.text).is_global}
+    everywhere = {unit.name for unit in staying if UnitRequirements.of(unit.name, unit.text).is_global}
     held = {unit.name for unit in staying} - everywhere
     for why, units in (("runs on every machine", everywhere), ("is held", held)):
         if units:

@@ -7,7 +7,7 @@ from coreos_kit.model.names import UnitName
 from coreos_kit.placement.conflicts import Conflicts
 from coreos_kit.placement.values import MachineSet, PlacementUnit, bits
 from coreos_kit.units import globs
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 
 class Board:
@@ -186,7 +186,7 @@ class Board:
         return {machine.id: why[i] for i, machine in enumerate(self._machines) if i in why}
 
 
-def _unmet(wanted: Requirements, machine: Machine) -> str:
+def _unmet(wanted: UnitRequirements, machine: Machine) -> str:
     if wanted.machine_id is not None and not machine.matches_id(wanted.machine_id):
         return f"its id is not {wanted.machine_id} (MachineID)"
     for key, values in wanted.metadata.items():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from coreos_kit.model.names import UnitName
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 MachineSet = int
 
@@ -18,7 +18,7 @@ class PlacementUnit:
     """A unit and what it asks of its machine."""
 
     name: UnitName
-    requirements: Requirements
+    requirements: UnitRequirements
 
 
 def bits(machines: MachineSet) -> Iterator[int]:

@@ -14,7 +14,7 @@ from coreos_kit.model.plan import DesiredUnit
 from coreos_kit.units.pin import pin_images, pinned_digests
 from coreos_kit.units.secret_files import unpinned
 from coreos_kit.units.stamp import digest_of
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 Standing = Mapping[UnitName, Mapping[str, ObservedUnit]]  # unit -> name of the machine -> as it stands there
 
@@ -35,7 +35,7 @@ def is_any_twice(project: str, desired: Sequence[DesiredUnit], observed: Observa
     """Whether one that belongs on one machine stands on several, so that a place has to be chosen."""
     found = standing(project, observed)
     return any(
-        len(found.get(unit.name, ())) > 1 and not Requirements.of(unit.name, unit.text).is_global
+        len(found.get(unit.name, ())) > 1 and not UnitRequirements.of(unit.name, unit.text).is_global
         for unit in desired
     )
 

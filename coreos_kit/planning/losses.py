@@ -13,7 +13,7 @@ from coreos_kit.placement.losses import Loss, Obstacle, losses
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.placing import closed_to_new, standing_on
 from coreos_kit.planning.scheduler import options_under_scheduler
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 
 def losses_of(
@@ -35,7 +35,7 @@ def losses_of(
     wanted = {unit.name for unit in desired}
     still = options.held_units & wanted
     units = [
-        PlacementUnit(unit.name, Requirements.of(unit.name, unit.text))
+        PlacementUnit(unit.name, UnitRequirements.of(unit.name, unit.text))
         for unit in desired
         if unit.name in made.placements and unit.name not in still
     ]

@@ -14,7 +14,7 @@ from coreos_kit.planning.draining import unmoved
 from coreos_kit.planning.keeping import Keeping, Standing, standing
 from coreos_kit.planning.options import PlanOptions
 from coreos_kit.planning.refusals import listed
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def place_units(
     still = options.held_units & {unit.name for unit in desired}
     held = _held(desired, seen, observed, options) - still
     units = [
-        PlacementUnit(unit.name, Requirements.of(unit.name, unit.text))
+        PlacementUnit(unit.name, UnitRequirements.of(unit.name, unit.text))
         for unit in desired
         if unit.name not in held | still
     ]
@@ -193,7 +193,7 @@ def standing_on(
         counts = unit.project or (observed.scheduler and not unit.fragment_path.startswith("/etc/"))
         is_others = unit.project != project or unit.name in still
         if counts and unit.text is not None and is_others and unit.name not in desired:
-            yield PlacementUnit(unit.name, Requirements.as_found(unit.name, unit.text))
+            yield PlacementUnit(unit.name, UnitRequirements.as_found(unit.name, unit.text))
 
 
 def stale_units(

@@ -28,7 +28,7 @@ TRUE = frozenset({"true", "yes", "1", "on", "t"})
 
 
 @dataclass(frozen=True, slots=True)
-class Requirements:
+class UnitRequirements:
     """What a unit asks of its machine. Conflicts and replaces are globs, peers are exact names."""
 
     machine_id: str | None = None
@@ -41,7 +41,7 @@ class Requirements:
     is_global: bool = False
 
     @staticmethod
-    def of(name: UnitName, text: str) -> "Requirements":
+    def of(name: UnitName, text: str) -> "UnitRequirements":
         """Read the requirements of a unit from its file's text, specifiers expanded.
 
         Raises `InvalidUnit` where fleet would refuse to create the unit.
@@ -51,15 +51,15 @@ class Requirements:
         return _requirements(section_values(text), name)
 
     @staticmethod
-    def as_found(name: UnitName, text: str) -> "Requirements":
+    def as_found(name: UnitName, text: str) -> "UnitRequirements":
         """Read those of a unit that stands already, refusing nothing: what can't be read asks nothing."""
         try:
             return _requirements(section_values(text), name)
         except InvalidUnit:
-            return Requirements()
+            return UnitRequirements()
 
 
-def _requirements(values: Mapping[str, tuple[str, ...]], name: UnitName | None) -> Requirements:
+def _requirements(values: Mapping[str, tuple[str, ...]], name: UnitName | None) -> UnitRequirements:
     """Sort the values out; without a name, specifiers stay as they are."""
 
     def expanded(keys: Iterable[str]) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ def _requirements(values: Mapping[str, tuple[str, ...]], name: UnitName | None) 
         return tuple(name.expand(value) if name else value for value in found)
 
     truth = expanded(GLOBAL)
-    return Requirements(
+    return UnitRequirements(
         machine_id=next(iter(expanded(MACHINE_ID)), None),
         peers=expanded(MACHINE_OF),
         metadata=MappingProxyType(_metadata(expanded(MACHINE_METADATA))),

@@ -5,7 +5,7 @@ import pytest
 from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.placement import Placements, PlacementUnit, place
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 A = Machine("a" * 32, metadata={"region": "fra"})
 B = Machine("b" * 32, metadata={"region": "ams"})
@@ -14,7 +14,7 @@ C = Machine("c" * 32)
 
 def unit(text: str, *lines: str) -> PlacementUnit:
     name = UnitName.parse(text)
-    return PlacementUnit(name, Requirements.of(name, "\n".join(["[X-Fleet]", *lines, ""])))
+    return PlacementUnit(name, UnitRequirements.of(name, "\n".join(["[X-Fleet]", *lines, ""])))
 
 
 def on(**machine_of: str) -> Placements:

@@ -10,7 +10,7 @@ from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.placement import Placements, PlacementUnit, place
 from coreos_kit.units import x_fleet
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 CONTRACT = Path(__file__).parents[1] / "contract" / "fleet-placements.jsonl"
 CASES = [json.loads(line) for line in CONTRACT.read_text().splitlines()]
@@ -35,7 +35,7 @@ def test_units_started_one_after_the_other_go_where_fleet_put_them(case: dict[st
     for entry in case["units"]:
         if entry["refused"] is None:
             name = UnitName.parse(entry["unit"])
-            started.append(PlacementUnit(name, Requirements.of(name, unit_text(entry))))
+            started.append(PlacementUnit(name, UnitRequirements.of(name, unit_text(entry))))
             placements = place(started, machines, current=placements)
 
     assert {unit: target(UnitName.parse(unit), placements) for unit in case["target"]} == case["target"]

@@ -7,14 +7,14 @@ from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.placement import Placements, PlacementUnit, place
 from coreos_kit.placement.losses import Obstacle, losses
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 from tests.unit.test_placement_properties import CURRENT, MACHINES, UNITS
 
 CLOSED = st.dictionaries(st.sampled_from(["m0", "m1"]), st.just("it is skipped"), max_size=1)
 
 
 def unit(name: str, **wanted: object) -> PlacementUnit:
-    return PlacementUnit(UnitName.parse(name), Requirements(**wanted))  # type: ignore[arg-type]
+    return PlacementUnit(UnitName.parse(name), UnitRequirements(**wanted))  # type: ignore[arg-type]
 
 
 @given(UNITS, MACHINES, CURRENT, CLOSED)

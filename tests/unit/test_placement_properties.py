@@ -7,7 +7,7 @@ from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.placement import Placements, PlacementUnit, place
 from coreos_kit.units import globs
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 NAMES = [
     UnitName.parse(text)
@@ -30,7 +30,7 @@ PAIRS = st.dictionaries(
     max_size=1,
 )
 REGULAR = st.builds(
-    Requirements,
+    UnitRequirements,
     peers=st.lists(PEERS, max_size=1).map(tuple),
     metadata=PAIRS,
     conflicts=st.lists(GLOBS, max_size=2).map(tuple),
@@ -39,17 +39,17 @@ REQUIREMENTS = st.one_of(
     REGULAR,
     REGULAR,
     st.builds(
-        Requirements,
+        UnitRequirements,
         metadata=PAIRS,
         conflicts=st.lists(GLOBS, max_size=1).map(tuple),
         is_global=st.just(True),
     ),
     st.builds(
-        Requirements,
+        UnitRequirements,
         peers=st.lists(PEERS, max_size=1).map(tuple),
         replaces=st.lists(GLOBS, max_size=1).map(tuple),
     ),
-    st.builds(Requirements, machine_id=st.sampled_from(["m1", "m2", "m9"])),
+    st.builds(UnitRequirements, machine_id=st.sampled_from(["m1", "m2", "m9"])),
 )
 REGULAR_UNITS = st.dictionaries(st.sampled_from(NAMES), REGULAR).map(
     lambda found: [PlacementUnit(name, wanted) for name, wanted in found.items()]
@@ -133,7 +133,7 @@ def test_the_order_of_units_and_machines_does_not_matter(
 
 @given(REGULAR_UNITS, MACHINES, CURRENT, REGULAR)
 def test_a_new_unit_goes_to_the_least_loaded_machine_that_is_able_to_run_it(
-    units: list[PlacementUnit], machines: list[Machine], current: Placements, wanted: Requirements
+    units: list[PlacementUnit], machines: list[Machine], current: Placements, wanted: UnitRequirements
 ) -> None:
     newcomer = PlacementUnit(UnitName("new"), wanted)
     settled = place(units, machines, current=current)

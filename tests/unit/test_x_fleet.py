@@ -3,13 +3,13 @@ import pytest
 from coreos_kit.errors import InvalidUnit
 from coreos_kit.model.names import UnitName
 from coreos_kit.units import x_fleet
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 NAME = UnitName.parse("web@7.service")
 
 
-def requirements(*lines: str) -> Requirements:
-    return Requirements.of(NAME, "\n".join(["[X-Fleet]", *lines, ""]))
+def requirements(*lines: str) -> UnitRequirements:
+    return UnitRequirements.of(NAME, "\n".join(["[X-Fleet]", *lines, ""]))
 
 
 def refusal(*lines: str) -> str | None:
@@ -17,7 +17,7 @@ def refusal(*lines: str) -> str | None:
 
 
 def test_without_a_section_nothing_is_required() -> None:
-    assert Requirements.of(NAME, "[Service]\nExecStart=/bin/true\n") == Requirements()
+    assert UnitRequirements.of(NAME, "[Service]\nExecStart=/bin/true\n") == UnitRequirements()
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_refused_unit_has_no_requirements() -> None:
 
 
 def test_a_unit_that_stands_already_is_read_whatever_it_says() -> None:
-    contradictory = Requirements.as_found(NAME, "[X-Fleet]\nMachineID=a\nConflicts=b\n")
+    contradictory = UnitRequirements.as_found(NAME, "[X-Fleet]\nMachineID=a\nConflicts=b\n")
 
     assert (contradictory.machine_id, contradictory.conflicts) == ("a", ("b",))
-    assert Requirements.as_found(NAME, "[X-Fleet\nMachineID=a\n") == Requirements()
+    assert UnitRequirements.as_found(NAME, "[X-Fleet\nMachineID=a\n") == UnitRequirements()

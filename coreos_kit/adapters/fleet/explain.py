@@ -6,7 +6,7 @@ from coreos_kit.adapters.fleet.sight import Sight
 from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.placement import PlacementUnit, place
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 
 def why_nowhere(sight: Sight, name: UnitName, names: Mapping[str, str]) -> tuple[str, ...]:
@@ -19,8 +19,8 @@ def why_nowhere(sight: Sight, name: UnitName, names: Mapping[str, str]) -> tuple
         for id_ in sight.machine_ids(other):
             if id_ in standing and other.name != name:
                 text = sight.text(other) or ""
-                standing[id_].append(PlacementUnit(other.name, Requirements.as_found(other.name, text)))
-    unit = PlacementUnit(name, Requirements.as_found(name, sight.text(entry) or ""))
+                standing[id_].append(PlacementUnit(other.name, UnitRequirements.as_found(other.name, text)))
+    unit = PlacementUnit(name, UnitRequirements.as_found(name, sight.text(entry) or ""))
     machines = [Machine(machine.id, machine.ip, machine.metadata) for machine in sight.machines]
     result = place([unit], machines, standing=standing)
     if name in result.machine_of:

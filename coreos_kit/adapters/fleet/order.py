@@ -9,7 +9,7 @@ from coreos_kit.errors import Refused
 from coreos_kit.model.names import UnitName
 from coreos_kit.ports import Change
 from coreos_kit.units.fleet_hash import fleet_hash
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 # To every other name fleetctl appends ".service" (coreos/fleet fleetctl/fleetctl.go).
 SUBMITTABLE = frozenset({"service", "socket", "timer", "path", "device", "mount", "automount"})
@@ -31,7 +31,7 @@ class Order:
         fleet tries a start once. If the sidekick that a unit requires is placed a moment later, the unit
         stays down for good.
         """
-        return any(Requirements.as_found(name, text).peers for name, text in self.write.items())
+        return any(UnitRequirements.as_found(name, text).peers for name, text in self.write.items())
 
     def as_tar(self) -> bytes:
         """Pack templates/, static/, instances/ and order/; instances are links to their template."""

@@ -6,7 +6,7 @@ from coreos_kit.model.machine import Machine
 from coreos_kit.model.names import UnitName
 from coreos_kit.testing.fleetctl.host import Host
 from coreos_kit.units.fleet_hash import fleet_hash
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 INACTIVE, LOADED, LAUNCHED = "inactive", "loaded", "launched"
 
@@ -46,9 +46,9 @@ class Job:
     heartbeat: str = ""  # the machine that says it has launched it
 
     @property
-    def requirements(self) -> Requirements:
+    def requirements(self) -> UnitRequirements:
         """What [X-Fleet] asks."""
-        return Requirements.as_found(UnitName.parse(self.name), self.text)
+        return UnitRequirements.as_found(UnitName.parse(self.name), self.text)
 
     @property
     def is_global(self) -> bool:

@@ -9,7 +9,7 @@ from coreos_kit.model.names import UnitName, refusal
 from coreos_kit.units import globs, x_fleet
 from coreos_kit.units.lint.finding import Finding, Source
 from coreos_kit.units.lint.registration import Registration, registration_of
-from coreos_kit.units.x_fleet import Requirements
+from coreos_kit.units.x_fleet import UnitRequirements
 
 _OF_THE_INSTANCE = ("%i", "%I", "%n", "%N", "%j")
 
@@ -111,9 +111,9 @@ def _placed_together(pair: _Pair) -> Iterator[Finding]:
                 yield one.error(line, "sidekick-conflict", message, "Name the units more narrowly.")
 
 
-def _requirements(source: Source) -> Requirements | None:
+def _requirements(source: Source) -> UnitRequirements | None:
     try:
-        return Requirements.of(source.name or UnitName(""), source.unit.text)
+        return UnitRequirements.of(source.name or UnitName(""), source.unit.text)
     except InvalidUnit:
         return None
 
