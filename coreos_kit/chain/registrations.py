@@ -38,7 +38,7 @@ def registration_links(
         seen = evidence.etcd_error or "etcd was not asked"
         yield from (Link(name, State.UNKNOWN, where, expectations[name], seen) for name in names)
         return
-    remedy = f"coreos-kit restart {sidekick}"
+    remedy = _remedy(evidence, machine, sidekick)
     entry = next((entry for entry in entries if entry.key == key), None)
     if entry is None:
         yield Link(LinkName.KEY, State.BROKEN, where, key, "there is no such key", remedy)
@@ -74,3 +74,11 @@ def _ttl_link(machine: str, entry: EtcdEntry, registration: Registration, remedy
     return Link(
         LinkName.TTL, State.OK if fresh else State.BROKEN, machine, expected, seen, "" if fresh else remedy
     )
+
+
+def _remedy(evidence: Evidence, machine: ObservedMachine | None, sidekick: UnitName) -> str:
+    """A sidekick registers with its own machine's etcd, where the configuration names no other."""
+    cluster = evidence.cluster
+    if machine and machine.etcd_state in ("inactive", "failed") and not cluster.etcd.endpoints:
+        return f"coreos-kit ssh {machine.name} -- sudo systemctl start {cluster.profile.etcd_unit}"
+    return f"coreos-kit restart {sidekick}"

@@ -44,6 +44,11 @@ def unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequen
             )
         return Link(LinkName.UNIT, State.BROKEN, "", expected, "it stands on no machine", "coreos-kit deploy")
     present = {unit.name: unit for unit in machine.units}
+    if lost := [name for name in units if name in present and present[name].has_lost_its_file]:
+        files = " and ".join(str(name) for name in lost)
+        seen = f"the file of {files} is gone; systemd goes on with what it had read"
+        remedy = f"coreos-kit ssh {machine.name} -- sudo systemctl daemon-reload, then: coreos-kit deploy"
+        return Link(LinkName.UNIT, State.BROKEN, machine.name, expected, seen, remedy)
     ill = [
         _described(unit, present.get(unit))
         for unit in units
@@ -67,9 +72,11 @@ def unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequen
 
 
 def _remedy(units: Sequence[ObservedUnit | None], main: UnitName) -> str:
-    """Return `start`, unless systemd is about to start them by itself."""
+    """Return `start`, unless one has to be put there first, or systemd is about to start them by itself."""
     states = [(unit.active_state, unit.sub_state) for unit in units if unit]
-    comes_by_itself = ("activating", "auto-restart") in states and None not in units
+    if None in units:  # what is not there can't be started
+        return "coreos-kit deploy"
+    comes_by_itself = ("activating", "auto-restart") in states
     return "coreos-kit verify --wait 30" if comes_by_itself else f"coreos-kit start {main}"
 
 

@@ -28,6 +28,12 @@ class ObservedUnit:
     is_older_than_file: bool = False  # it was started before its file was written last
 
     @property
+    def has_lost_its_file(self) -> bool:
+        """Whether its file went from where the kit writes them, and systemd goes on with what it had read."""
+        is_ours_to_write = self.fragment_path.startswith("/etc/systemd/system/")
+        return self.text is None and self.load_state == "loaded" and is_ours_to_write
+
+    @property
     def is_active(self) -> bool:
         """Whether systemd says active; `activating` and `reloading` are not."""
         return self.active_state == "active"

@@ -177,7 +177,7 @@ def _refuse_lint_errors(desired: Sequence[DesiredUnit]) -> None:
         raise InvalidUnit(
             f"{len(errors)} of the rendered units' lines are refused, so nothing was touched",
             details=[f"{finding.path}:{finding.line}: {finding.message}" for finding in errors],
-            hint="See them all with coreos-kit lint.",
+            hint="See them all with coreos-kit render, then coreos-kit lint.",
         )
 
 

@@ -62,8 +62,23 @@ def refuse_foreign_units(project: str, desired: Sequence[DesiredUnit], observed:
         raise Refused(
             "a unit of the same name is not this project's, so nothing was touched",
             details=[f"{unit.machine or 'placed nowhere'}: {unit.name} {_whose(unit)}" for unit in foreign],
-            hint=f"Rename the service in coreos-kit.toml, or remove that unit: {_removal(foreign[0])}",
+            hint=_way_past(foreign),
         )
+
+
+def _way_past(foreign: Sequence[ObservedUnit]) -> str:
+    first = foreign[0]
+    if first.has_lost_its_file:
+        return (
+            f"coreos-kit ssh {first.machine} -- sudo systemctl daemon-reload, then deploy again: it writes it"
+        )
+    renamed = {unit.project for unit in foreign}
+    before = (
+        f"Was it called {first.project} before? Give project.name back. Otherwise: "
+        if first.project and len(renamed) == 1
+        else ""
+    )
+    return f"{before}Rename the service in coreos-kit.toml, or remove that unit: {_removal(first)}"
 
 
 def _removal(unit: ObservedUnit) -> str:
@@ -77,6 +92,8 @@ def _removal(unit: ObservedUnit) -> str:
 def _whose(unit: ObservedUnit) -> str:
     if unit.project:
         return f"belongs to the project {unit.project}"
+    if unit.has_lost_its_file:
+        return f"is loaded from {unit.fragment_path}, which is gone"
     return (
         f"stands at {unit.fragment_path}, without [X-CoreosKit]"
         if unit.fragment_path

@@ -20,7 +20,7 @@ from coreos_kit.model.ghosts import Ghost, GhostKind
 from coreos_kit.model.holding import Holding, Mark
 from coreos_kit.model.names import UnitName
 from coreos_kit.model.profile import PROFILES
-from coreos_kit.model.project import Cluster, DriverKind, MachineEntry
+from coreos_kit.model.project import Cluster, DriverKind, EtcdSettings, MachineEntry
 from coreos_kit.model.services import (
     Health,
     HealthKind,
@@ -170,7 +170,19 @@ def test_a_unit_or_sidekick_that_is_not_active_breaks_the_unit_link(
     found = link("unit", evidence(replace(WEB, units=tuple(units)), LB))
 
     assert (found.state, found.machine, found.seen) == (State.BROKEN, "core-1", seen)
-    assert found.remedy == "coreos-kit start web@7777.service"
+    is_there = len(units) == 2
+    assert found.remedy == ("coreos-kit start web@7777.service" if is_there else "coreos-kit deploy")
+
+
+def test_a_unit_whose_file_is_gone_is_broken_though_systemd_runs_it_on() -> None:
+    lost = replace(unit("web-discovery@7777.service", "core-1"), text=None, project="")
+    found = link("unit", evidence(replace(WEB, units=(WEB.units[0], lost)), LB))
+
+    assert (found.state, found.machine) == (State.BROKEN, "core-1")
+    assert found.seen == (
+        "the file of web-discovery@7777.service is gone; systemd goes on with what it had read"
+    )
+    assert found.remedy == "coreos-kit ssh core-1 -- sudo systemctl daemon-reload, then: coreos-kit deploy"
 
 
 def test_a_unit_that_stands_nowhere_is_broken_and_deploy_is_the_remedy() -> None:
@@ -240,6 +252,20 @@ def test_a_missing_key_is_broken_and_what_rests_on_it_unknown() -> None:
     assert found["key"].remedy == "coreos-kit restart web-discovery@7777.service"
     assert {found["value"].state, found["ttl"].state} == {State.UNKNOWN}
     assert found["value"].seen == "there is no key to look at"
+
+
+@pytest.mark.parametrize("state", ["inactive", "failed"])
+def test_what_a_machine_without_etcd_does_not_register_is_mended_by_starting_its_etcd(state: str) -> None:
+    without = evidence(replace(WEB, etcd_state=state), LB, entry=None)
+
+    assert link("key", without).remedy == "coreos-kit ssh core-1 -- sudo systemctl start etcd.service"
+
+
+def test_where_the_sidekicks_have_an_etcd_elsewhere_their_machines_own_does_not_matter() -> None:
+    elsewhere = replace(cluster(), etcd=EtcdSettings(endpoints=("http://192.0.2.9:2379",)))
+    without = evidence(replace(WEB, etcd_state="inactive"), LB, entry=None, of=elsewhere)
+
+    assert link("key", without).remedy == "coreos-kit restart web-discovery@7777.service"
 
 
 def test_another_instances_value_is_broken() -> None:

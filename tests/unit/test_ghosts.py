@@ -402,6 +402,19 @@ def test_a_container_with_our_label_and_no_unit_is_removed_by_its_id() -> None:
     assert ghost.mend == RemoveContainer("core-3", "f00d" * 16, "left")
 
 
+def test_a_container_that_may_be_the_last_that_serves_is_left_to_a_deploy() -> None:
+    """Somebody took its unit file away, and systemd has heard of it; the container runs on, in the pool."""
+    alone = replace(WEB, units=tuple(unit for unit in WEB.units if str(unit.name) != MAIN))
+    ghosts = [
+        ghost for ghost in find_ghosts(evidence(alone)) if ghost.kind is GhostKind.CONTAINER_WITHOUT_UNIT
+    ]
+
+    assert [(ghost.subject, ghost.remedy, ghost.mend) for ghost in ghosts] == [
+        ("web.7777", "coreos-kit deploy", None)
+    ]
+    assert ghosts[0].seen == "web.7777 is running, and its unit does not stand anywhere"
+
+
 def test_a_container_with_a_units_name_and_no_label_is_reported_and_left() -> None:
     ghost = only(
         GhostKind.CONTAINER_WITHOUT_UNIT,

@@ -13,6 +13,7 @@ from coreos_kit.model.profile import PROFILES
 from coreos_kit.model.project import Cluster, DriverKind, MachineEntry
 from coreos_kit.model.services import Registration, Requirements, Service
 from coreos_kit.planning import PlanOptions, change_of, plan
+from coreos_kit.planning.refusals import refuse_foreign_units
 from coreos_kit.testing.cluster import FakeCluster
 
 
@@ -314,6 +315,44 @@ def test_a_unit_of_that_name_that_is_not_ours_is_never_overwritten(owner: dict[s
         site.plan(pairs(7777))
 
     assert said in refusal.value.details[0]
+
+
+def test_where_all_of_them_are_another_projects_the_hint_asks_whether_this_one_was_renamed() -> None:
+    site = Site()
+    for name in ("apache@7777.service", "apache-discovery@7777.service"):
+        site.fake.machines["core-2"].files[UnitName.parse(name)] = text_of("apache", project="other")
+
+    with pytest.raises(Refused) as refusal:
+        site.plan(pairs(7777))
+
+    assert refusal.value.hint is not None
+    assert refusal.value.hint.startswith("Was it called other before? Give project.name back. Otherwise: ")
+
+
+def test_a_unit_whose_file_is_gone_is_not_called_somebody_elses() -> None:
+    site = Site()
+    site.deploy(pairs(7777))
+    observed = site.fake.observe([])
+    (there,) = observed.units(main(7777).name)
+    lost = replace(there, text=None, project="", load_state="loaded")
+    machine = observed.machines[there.machine]
+    seen = replace(
+        observed,
+        machines={
+            **observed.machines,
+            machine.name: replace(
+                machine, units=tuple(lost if unit == there else unit for unit in machine.units)
+            ),
+        },
+    )
+
+    with pytest.raises(Refused) as refusal:
+        refuse_foreign_units("web", pairs(7777), seen)
+
+    assert "is loaded from /etc/systemd/system/apache@7777.service, which is gone" in refusal.value.details[0]
+    assert refusal.value.hint == (
+        f"coreos-kit ssh {there.machine} -- sudo systemctl daemon-reload, then deploy again: it writes it"
+    )
 
 
 def test_other_projects_units_count_as_load() -> None:
