@@ -32,6 +32,8 @@ def held_links(
 def unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequence[UnitName]) -> Link:
     """Judge whether a unit and its sidekick are active."""
     expected = f"{' and '.join(str(unit) for unit in units)} active"
+    if lost := [seen for unit in units for seen in evidence.observed.units(unit) if seen.has_lost_its_file]:
+        return _lost_link(expected, lost)
     if machine is None:
         if unseen := _unseen_machines(evidence.observed):
             silent = ", ".join(unseen)
@@ -44,11 +46,6 @@ def unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequen
             )
         return Link(LinkName.UNIT, State.BROKEN, "", expected, "it stands on no machine", "coreos-kit deploy")
     present = {unit.name: unit for unit in machine.units}
-    if lost := [name for name in units if name in present and present[name].has_lost_its_file]:
-        files = " and ".join(str(name) for name in lost)
-        seen = f"the file of {files} is gone; systemd goes on with what it had read"
-        remedy = f"coreos-kit ssh {machine.name} -- sudo systemctl daemon-reload, then: coreos-kit deploy"
-        return Link(LinkName.UNIT, State.BROKEN, machine.name, expected, seen, remedy)
     ill = [
         _described(unit, present.get(unit))
         for unit in units
@@ -69,6 +66,14 @@ def unit_link(evidence: Evidence, machine: ObservedMachine | None, units: Sequen
             LinkName.UNIT, State.UNKNOWN, machine.name, expected, seen, f"coreos-kit ssh {machine.name}"
         )
     return Link(LinkName.UNIT, State.OK, machine.name, expected, "active")
+
+
+def _lost_link(expected: str, lost: Sequence[ObservedUnit]) -> Link:
+    """Say of units that run on without their files: systemd notices when it reads its files again."""
+    where, files = lost[0].machine, " and ".join(str(unit.name) for unit in lost)
+    seen = f"the file of {files} is gone; systemd goes on with what it had read"
+    remedy = f"coreos-kit ssh {where} -- sudo systemctl daemon-reload, then: coreos-kit deploy"
+    return Link(LinkName.UNIT, State.BROKEN, where, expected, seen, remedy)
 
 
 def _remedy(units: Sequence[ObservedUnit | None], main: UnitName) -> str:

@@ -224,6 +224,30 @@ def test_a_container_without_a_unit_is_removed_only_if_it_carries_the_projects_l
         kit.machine(spare, "docker rm --force leftover somebody-elses 2>&1")
 
 
+def test_a_container_that_runs_on_without_its_units_file_serves_until_a_deploy_puts_that_back(
+    kit: Kit, machine: str
+) -> None:
+    started = "docker inspect --format '{{.State.StartedAt}}' apache.7777"
+    before = kit.machine(machine, started)
+    kit.machine(machine, f"rm {FILES}/{UNIT}")
+    verdict = kit("verify", "--json", code=1).json
+    kit.machine(machine, "systemctl daemon-reload")
+
+    ghosts = {ghost["subject"]: ghost for ghost in kit("verify", "--json", code=1).json["ghosts"]}
+    kit("verify", "--fix", "--yes", code=1)
+    left = kit.machine(machine, started)
+    kit("deploy", "--yes")
+    kit("verify", "--fix", "--yes", code=None)  # where the deploy put the unit elsewhere, it is an orphan now
+
+    (link,) = [link for chain in verdict["chains"] for link in chain["links"] if "is gone" in link["seen"]]
+    assert link["remedy"] == (
+        f"coreos-kit ssh {machine} -- sudo systemctl daemon-reload, then: coreos-kit deploy"
+    )
+    assert (ghosts["apache.7777"]["remedy"], ghosts["apache.7777"]["mend"]) == ("coreos-kit deploy", "")
+    assert left == before
+    kit("verify", "--wait", "20")
+
+
 def test_a_container_with_a_units_name_and_no_label_is_reported_and_left(
     kit: Kit, machine: str, spare: str
 ) -> None:

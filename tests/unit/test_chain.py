@@ -174,14 +174,15 @@ def test_a_unit_or_sidekick_that_is_not_active_breaks_the_unit_link(
     assert found.remedy == ("coreos-kit start web@7777.service" if is_there else "coreos-kit deploy")
 
 
-def test_a_unit_whose_file_is_gone_is_broken_though_systemd_runs_it_on() -> None:
-    lost = replace(unit("web-discovery@7777.service", "core-1"), text=None, project="")
-    found = link("unit", evidence(replace(WEB, units=(WEB.units[0], lost)), LB))
+@pytest.mark.parametrize("name", ["web@7777.service", "web-discovery@7777.service"])
+def test_a_unit_whose_file_is_gone_is_broken_though_systemd_runs_it_on(name: str) -> None:
+    lost = [
+        replace(found, text=None, project="") if str(found.name) == name else found for found in WEB.units
+    ]
+    found = link("unit", evidence(replace(WEB, units=tuple(lost)), LB))
 
     assert (found.state, found.machine) == (State.BROKEN, "core-1")
-    assert found.seen == (
-        "the file of web-discovery@7777.service is gone; systemd goes on with what it had read"
-    )
+    assert found.seen == f"the file of {name} is gone; systemd goes on with what it had read"
     assert found.remedy == "coreos-kit ssh core-1 -- sudo systemctl daemon-reload, then: coreos-kit deploy"
 
 
