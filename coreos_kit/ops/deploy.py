@@ -179,12 +179,14 @@ def check(session: Session, prepared: Prepared, result: DeployResult) -> Verdict
     if not broken:
         return verdict
     first = next(iter(session.cluster.services), None)
+    templates = [template for template in (first.template, first.sidekick) if template] if first else []
+    globs = " ".join(f"'{template.stem}*'" for template in templates)
     raise DeployFailed(
         "what was deployed does not hold together"
         if result.changed
         else "nothing had to change, but the chain does not hold",
         details=broken,
-        hint="Look at it: coreos-kit verify; coreos-kit logs" + (f" '{first.name}@*'" if first else ""),
+        hint=f"Look at it: coreos-kit verify; coreos-kit logs {globs}".rstrip(),
     )
 
 

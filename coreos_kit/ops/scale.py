@@ -109,8 +109,8 @@ def _services(names: Sequence[str]) -> str:
 def _none_left(name: str) -> UsageError:
     return UsageError(
         f"{name} can't be scaled to none: the list would not say where to begin again",
-        hint=f"Stop it with: coreos-kit stop '{name}@*'. To take it away, delete its lines from {FILE_NAME};"
-        f" then: coreos-kit deploy --allow-remove {name}",
+        hint=f"Stop it with: coreos-kit stop --hold '{name}@*'. To take it away, delete its lines from"
+        f" {FILE_NAME}; then: coreos-kit deploy --allow-remove {name}",
     )
 
 

@@ -138,7 +138,12 @@ def test_deploy_removes_what_scale_took_away_and_nothing_else(deployed: Kit) -> 
     [
         (("apach", "3"), 2, "there is no service apach", "Did you mean apache?"),
         (("nginx_lb", "2"), 2, "nginx_lb is a load balancer, not a service", "Several balancers have "),
-        (("apache", "0"), 2, "apache can't be scaled to none", "Stop it with: coreos-kit stop 'apache@*'."),
+        (
+            ("apache", "0"),
+            2,
+            "apache can't be scaled to none",
+            "Stop it with: coreos-kit stop --hold 'apache@*'.",
+        ),
         (("worker", "3"), 3, "services.worker.instances has names, thumbs for one", "Add it to services."),
         (("batch", "1"), 3, "services.batch.instances is empty", "Write the first one into coreos-kit.toml"),
         (("apache", "65535"), 3, "services.apache.instances needs 65533 more ports above 8888", "Write the "),

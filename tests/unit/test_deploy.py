@@ -409,7 +409,9 @@ def test_a_chain_that_does_not_hold_fails_the_deploy_and_names_each_link(site: S
         check(site.session, prepared, result)
 
     assert "broken: key of apache@8888.service on core-2: there is no such key" in caught.value.details
-    assert caught.value.hint == "Look at it: coreos-kit verify; coreos-kit logs 'apache@*'"
+    assert (
+        caught.value.hint == "Look at it: coreos-kit verify; coreos-kit logs 'apache@*' 'apache-discovery@*'"
+    )
 
 
 def test_a_chain_that_broke_without_any_change_says_so(deployed: Site) -> None:
