@@ -133,13 +133,17 @@ def verify_command(
     Example: coreos-kit verify --wait 30
     """
     from coreos_kit.cli import output, show_verify, wiring
+    from coreos_kit.ops.checkout import gone_back
     from coreos_kit.ops.mend import Fixed, mend
     from coreos_kit.ops.verify import verify
 
     with wiring.open_session(ctx.obj, progress=output.say) as session:
         verdict = verify(session, wait_s=wait)
         fixed = mend(session, verdict, show_verify.asking(yes=yes)) if fix else Fixed(verdict)
+        note = "" if fixed.verdict.ok else gone_back(session)
     show_verify.verdict(ctx.obj, session.cluster, fixed, fix=fix)
+    if note:
+        output.say(f"note: {note}")
     raise typer.Exit(fixed.verdict.exit_code)
 
 

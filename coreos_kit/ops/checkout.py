@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from coreos_kit.errors import Refused
+from coreos_kit.errors import KitError, Refused
 from coreos_kit.model.release import Release
-from coreos_kit.ops.releases import History
+from coreos_kit.ops.releases import History, read_history
 from coreos_kit.ops.session import Session
 
 
@@ -20,6 +20,23 @@ def release_notes(session: Session, history: History) -> Iterator[str]:
         )
     if _is_behind(session, current):
         yield f"{_behind(current)}; deploy refuses it without --older"
+
+
+def gone_back(session: Session) -> str:
+    """Say that the last release was a rollback, where it was: what is missed may be what that took away.
+
+    "" where it was not, or where etcd can't say.
+    """
+    try:
+        current = read_history(session).current
+    except KitError:
+        return ""
+    if current is None or current.back_to is None:
+        return ""
+    return (
+        f"release {current.number} went back to release {current.back_to}: what the configuration has beyond"
+        " that is missed here, and would come back with a deploy"
+    )
 
 
 def refuse_older(session: Session, current: Release | None, *, allowed: bool) -> None:

@@ -170,6 +170,24 @@ def test_after_a_rollback_the_plan_says_that_the_configuration_is_ahead(second: 
     ) in planned["notes"]
 
 
+def test_what_verify_misses_after_a_rollback_may_be_what_that_took_away(deployed: Kit) -> None:
+    both = "[7777, 8888]"
+    deployed.edit("coreos-kit.toml", both, "[7777]")
+    assert deployed("deploy", "--yes").code == 0
+    deployed.edit("coreos-kit.toml", "[7777]", both)
+    assert deployed("deploy", "--yes").code == 0
+    assert "note:" not in deployed("verify").err
+    assert deployed("rollback", "--yes").code == 0
+
+    code, out, err = deployed("verify")
+
+    assert (code, "it stands on no machine" in out) == (1, True)
+    assert err == (
+        "note: release 4 went back to release 2: what the configuration has beyond that is missed here,"
+        " and would come back with a deploy\n"
+    )
+
+
 def test_rolling_back_twice_goes_further_back_and_never_to_and_fro(second: Kit) -> None:
     second.edit("coreos-kit.toml", NEW, "NO_DETACH")
     second("deploy", "--yes")
