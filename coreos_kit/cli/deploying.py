@@ -140,7 +140,8 @@ def verify_command(
     with wiring.open_session(ctx.obj, progress=output.say) as session:
         verdict = verify(session, wait_s=wait)
         fixed = mend(session, verdict, show_verify.asking(yes=yes)) if fix else Fixed(verdict)
-        note = "" if fixed.verdict.ok else gone_back(session)
+        is_missing = any(not chain.machine for chain in fixed.verdict.chains)
+        note = gone_back(session) if is_missing else ""  # the history is long to read
     show_verify.verdict(ctx.obj, session.cluster, fixed, fix=fix)
     if note:
         output.say(f"note: {note}")
