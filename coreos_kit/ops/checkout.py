@@ -15,8 +15,8 @@ def release_notes(session: Session, history: History) -> Iterator[str]:
         return
     if current.back_to is not None:
         yield (
-            f"release {current.number} went back to release {current.back_to}: where this plan differs,"
-            f" the configuration is ahead of what is deployed (coreos-kit history {current.number})"
+            f"{_went_back(current)}: where this plan differs, the configuration is ahead of what is deployed"
+            f" (coreos-kit history {current.number})"
         )
     if _is_behind(session, current):
         yield f"{_behind(current)}; deploy refuses it without --older"
@@ -34,8 +34,8 @@ def gone_back(session: Session) -> str:
     if current is None or current.back_to is None:
         return ""
     return (
-        f"release {current.number} went back to release {current.back_to}: what the configuration has beyond"
-        " that is missed here, and would come back with a deploy"
+        f"{_went_back(current)}: what the configuration has beyond that is missed here,"
+        " and would come back with a deploy"
     )
 
 
@@ -46,6 +46,10 @@ def refuse_older(session: Session, current: Release | None, *, allowed: bool) ->
             f"{_behind(current)}; nothing was touched",
             hint="Pull first. To go back: coreos-kit rollback. If this is meant: coreos-kit deploy --older",
         )
+
+
+def _went_back(current: Release) -> str:
+    return f"release {current.number} went back to release {current.back_to}"
 
 
 def _is_behind(session: Session, current: Release) -> bool:

@@ -72,13 +72,10 @@ def _way_past(foreign: Sequence[ObservedUnit]) -> str:
         return (
             f"coreos-kit ssh {first.machine} -- sudo systemctl daemon-reload, then deploy again: it writes it"
         )
-    renamed = {unit.project for unit in foreign}
-    before = (
-        f"Was it called {first.project} before? Give project.name back. Otherwise: "
-        if first.project and len(renamed) == 1
-        else ""
-    )
-    return f"{before}Rename the service in coreos-kit.toml, or remove that unit: {_removal(first)}"
+    way = f"Rename the service in coreos-kit.toml, or remove that unit: {_removal(first)}"
+    if first.project and {unit.project for unit in foreign} == {first.project}:
+        return f"If this project was called {first.project} before, set project.name back to that. {way}"
+    return way
 
 
 def _removal(unit: ObservedUnit) -> str:

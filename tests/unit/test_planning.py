@@ -326,7 +326,9 @@ def test_where_all_of_them_are_another_projects_the_hint_asks_whether_this_one_w
         site.plan(pairs(7777))
 
     assert refusal.value.hint is not None
-    assert refusal.value.hint.startswith("Was it called other before? Give project.name back. Otherwise: ")
+    assert refusal.value.hint.startswith(
+        "If this project was called other before, set project.name back to that. Rename the service"
+    )
 
 
 def test_a_unit_whose_file_is_gone_is_not_called_somebody_elses() -> None:
